@@ -1,0 +1,117 @@
+/**
+ * The limits of a run: names, defaults, maxima, and how the limits asked for by
+ * a request, a manifest and the server become one. Pure.
+ */
+
+import { ExecError, type FieldViolation } from './exec-error.ts';
+
+export const wasmPageBytes = 65_536;
+const kibi = 1_024;
+const mebi = 1_048_576;
+
+/** Every limit that can differ from run to run, resolved. */
+export interface RunLimits {
+  /** From the start of the run to its end. */
+  readonly timeoutMs: number;
+  /** All linear memories and growable tables of the guest together; a multiple of 64 KiB. */
+  readonly memoryBytes: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  /** Bytes of log kept; what comes later is dropped and counted. */
+  readonly logBytes: number;
+  /** Bytes of all variables, names included. */
+  readonly varBytes: number;
+}
+
+export type RunLimitName = keyof RunLimits;
+
+interface LimitRange {
+  readonly default: number;
+  readonly max: number;
+  /** Proto path in a request, or manifest path where requests cannot set it. */
+  readonly field: string;
+}
+
+export const runLimitRanges: Readonly<Record<RunLimitName, LimitRange>> = {
+  timeoutMs: { default: 30_000, max: 300_000, field: 'limits.timeout' },
+  memoryBytes: { default: 64 * mebi, max: 512 * mebi, field: 'limits.memory_bytes' },
+  inputBytes: { default: 4 * mebi, max: 16 * mebi, field: 'limits.input_bytes' },
+  outputBytes: { default: 4 * mebi, max: 16 * mebi, field: 'limits.output_bytes' },
+  logBytes: { default: 64 * kibi, max: 1 * mebi, field: 'limits.log_bytes' },
+  varBytes: { default: 1 * mebi, max: 16 * mebi, field: 'memory.max_var_bytes' },
+};
+
+/** Bounds that hold for every run alike. */
+export const fixedLimits = {
+  /** Kernel memory beyond input and output: blocks for log lines, keys, scratch. */
+  kernelScratchBytes: 16 * mebi,
+  /** Lines of log kept. */
+  logLines: 1_000,
+  logLineBytes: 8 * kibi,
+  progressMessageBytes: 1 * kibi,
+  progressDataBytes: 4 * kibi,
+  /** Progress events a second; faster ones are merged, the newest kept. */
+  progressPerSecond: 1_000,
+  configEntries: 64,
+  configKeyBytes: 128,
+  configValueBytes: 16 * kibi,
+  errorMessageBytes: 4 * kibi,
+  guestStackFrames: 64,
+  labels: 32,
+  labelKeyLength: 63,
+  labelValueLength: 255,
+  requestIdLength: 128,
+  /** Bytes of manifest. */
+  manifestBytes: 64 * kibi,
+  /** Bytes of one upload chunk. */
+  chunkBytes: 1 * mebi,
+} as const;
+
+export type LimitsAsked = { readonly [Name in RunLimitName]?: number };
+
+/**
+ * The limits of one run: what the request asks, else what the manifest asks,
+ * else the default, each at most the server's maximum. Zero means "not asked".
+ * Throws LIMIT_OUT_OF_RANGE naming every limit of the request that is negative
+ * or over its maximum. A manifest's limits are checked when it is published.
+ */
+export function resolveLimits(request: LimitsAsked, manifest: LimitsAsked): RunLimits {
+  const violations = limitViolations(request);
+  const first = violations[0];
+  if (first) throw new ExecError('LIMIT_OUT_OF_RANGE', `${first.field}: ${first.description}`, { violations });
+  const resolve = (name: RunLimitName): number =>
+    Math.min(request[name] || manifest[name] || runLimitRanges[name].default, runLimitRanges[name].max);
+  const memoryBytes = resolve('memoryBytes');
+  return {
+    timeoutMs: resolve('timeoutMs'),
+    memoryBytes: Math.max(wasmPageBytes, memoryBytes - (memoryBytes % wasmPageBytes)),
+    inputBytes: resolve('inputBytes'),
+    outputBytes: resolve('outputBytes'),
+    logBytes: resolve('logBytes'),
+    varBytes: resolve('varBytes'),
+  };
+}
+
+/** Which of the limits asked for are negative, not whole, or over the server's maximum. */
+export function limitViolations(asked: LimitsAsked): readonly FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  for (const name of Object.keys(runLimitRanges) as RunLimitName[]) {
+    const value = asked[name];
+    const { field, max } = runLimitRanges[name];
+    if (value === undefined || (isWhole(name, value) && value >= 0 && value <= max)) continue;
+    violations.push({
+      field,
+      description: `must be from 0 (the default) to ${describeLimit(name, max)}, but is ${describeLimit(name, value)}`,
+    });
+  }
+  return violations;
+}
+
+/** Bytes come whole; a time may have a fraction of a millisecond. */
+function isWhole(name: RunLimitName, value: number): boolean {
+  return name === 'timeoutMs' ? Number.isFinite(value) : Number.isInteger(value);
+}
+
+function describeLimit(name: RunLimitName, value: number): string {
+  return name === 'timeoutMs' ? `${value / 1_000} s` : `${value} bytes`;
+}
