@@ -1,0 +1,440 @@
+/**
+ * The registry of plugins: publishes, finds, starts, stops, retires and deletes
+ * versions, and hands out their compiled modules. What was acknowledged is on
+ * disk. It runs no guest code; compiling is the compiler's.
+ */
+
+import type { Clock } from '../base/clock.ts';
+import type { Digest } from '../base/digest.ts';
+import { linkSignals } from '../base/signals.ts';
+import { AbortReason } from '../model/abort-reason.ts';
+import { ExecError } from '../model/exec-error.ts';
+import { resolveLimits } from '../model/limits.ts';
+import type { Log } from '../model/log.ts';
+import type { Manifest } from '../model/manifest.ts';
+import { type PluginVersion, referenceOf } from '../model/plugin.ts';
+import type { CompiledPlugin, Compiler } from '../sandbox/compiler.ts';
+import { abortError, unlessAborted } from './aborted.ts';
+import { Artifacts, type Variant } from './artifacts.ts';
+import { type PluginBounds, pluginBoundsDefault } from './bounds.ts';
+import { builtInHooks } from './built-in-hooks.ts';
+import { type Examined, Examiner, type UploadRequest } from './examiner.ts';
+import { KeyedGates } from './gate.ts';
+import { HookRunner, type LifecycleHook } from './hooks.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { findExactVersion, findVersion, refusalToExecute } from './lookup.ts';
+import { nameAndVersion } from './references.ts';
+import type { ValidationReport } from './report.ts';
+import type { PluginUploadHeader, Upload } from './upload.ts';
+import { refusalOf } from './validation.ts';
+import type { Entry, Position, VersionIndex } from './version-index.ts';
+import { VersionStore } from './version-store.ts';
+import { type PluginChange, Watchers } from './watchers.ts';
+
+export interface PluginRegistryOptions {
+  /** Directory that the registry shares with no other server; its files stand in "plugins" below it. */
+  readonly dataDirectory: string;
+  /** Outlives the registry. */
+  readonly compiler: Pick<Compiler, 'analyse' | 'compile'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Hooks beside the built-in ones. */
+  readonly hooks?: readonly LifecycleHook[];
+  readonly bounds?: Partial<PluginBounds>;
+}
+
+export interface Published {
+  readonly version: PluginVersion;
+  /** False if the very same version was there already. */
+  readonly created: boolean;
+  readonly report: ValidationReport;
+}
+
+export interface PluginPage {
+  readonly versions: readonly PluginVersion[];
+  /** `after` of the next page; absent if this is the last. */
+  readonly next?: string;
+}
+
+export class PluginRegistry implements AsyncDisposable {
+  readonly #options: PluginRegistryOptions;
+  readonly #bounds: PluginBounds;
+  readonly #store: VersionStore;
+  readonly #index: VersionIndex;
+  readonly #examiner: Examiner;
+  readonly #watchers: Watchers;
+  readonly #artifacts: Artifacts;
+  readonly #lifecycle: Lifecycle;
+  /** One transition at a time for each name@version. */
+  readonly #transitions: KeyedGates;
+  readonly #closing = new AbortController();
+  /** What is under way and must end before the store is let go of. */
+  readonly #tasks = new Set<Promise<unknown>>();
+
+  private constructor(options: PluginRegistryOptions, bounds: PluginBounds, store: VersionStore) {
+    this.#options = options;
+    this.#bounds = bounds;
+    this.#store = store;
+    this.#index = store.index;
+    this.#examiner = new Examiner({ compiler: options.compiler, clock: options.clock, bounds });
+    this.#watchers = new Watchers(bounds);
+    this.#artifacts = this.#createArtifacts();
+    this.#transitions = new KeyedGates(bounds.transitionsWaitingMax);
+    this.#lifecycle = this.#createLifecycle();
+  }
+
+  /** Opens the registry of a data directory; throws STORAGE_FAILED if it cannot be used or another server uses it. */
+  static async open(options: PluginRegistryOptions): Promise<PluginRegistry> {
+    const bounds = { ...pluginBoundsDefault, ...options.bounds };
+    const { dataDirectory, clock, log } = options;
+    const registry = new PluginRegistry(
+      options,
+      bounds,
+      await VersionStore.open({ dataDirectory, clock, log, bounds }),
+    );
+    registry.#inBackground(() => registry.#warmUp());
+    return registry;
+  }
+
+  /** Stores and starts a new version. One that is refused leaves nothing behind. */
+  async publish(
+    header: PluginUploadHeader,
+    chunks: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<Published> {
+    return await this.#receive({ header, chunks, signal }, async ({ upload, manifest, report }, signal) => {
+      if (manifest === undefined) throw refusalOf(report);
+      const publish = (): Promise<Omit<Published, 'report'>> => this.#publish({ upload, manifest, report }, signal);
+      const published = await this.#transitions.run(`${manifest.name}@${manifest.version}`, signal, publish);
+      return { ...published, report };
+    });
+  }
+
+  /** Checks an upload as publish would, and stores nothing. */
+  async validate(
+    header: PluginUploadHeader,
+    chunks: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<ValidationReport> {
+    return await this.#receive({ header, chunks, signal }, async ({ report }) => report);
+  }
+
+  /** The version that "name", "name@version" or a digest means. */
+  get(reference: string): PluginVersion {
+    return findVersion(this.#index, reference).version;
+  }
+
+  /** Versions by name and then newest first, from the one that follows `after` on. */
+  list(query: { readonly name?: string; readonly after?: string; readonly limit: number }): PluginPage {
+    const versions: PluginVersion[] = [];
+    const after = query.after === undefined ? undefined : positionOf(query.after);
+    for (const { version } of this.#index.inOrder({ name: query.name, after })) {
+      const last = versions.at(-1);
+      if (versions.length >= query.limit) return { versions, ...(last && { next: referenceOf(last) }) };
+      versions.push(version);
+    }
+    return { versions };
+  }
+
+  /** Makes a stopped, unloaded or failed version accept executions; a running one stays as it is. */
+  async start(reference: string): Promise<PluginVersion> {
+    return await this.#transition(reference, async (entry) => {
+      const { state } = entry.version;
+      if (state === 'retired') throw stateRefusal(entry.version, 'started', 'a retired version can only be deleted');
+      if (state !== 'running') await this.#lifecycle.start(entry);
+    });
+  }
+
+  /** Makes a version refuse executions; a stopped one stays as it is. */
+  async stop(reference: string): Promise<PluginVersion> {
+    return await this.#transition(reference, async (entry) => {
+      const { state } = entry.version;
+      if (state === 'retired') throw stateRefusal(entry.version, 'stopped', 'a retired version can only be deleted');
+      // The table of states leads from unloaded to stopped only by way of running. One that fails to start is stopped from there.
+      if (state === 'unloaded') await this.#lifecycle.start(entry).catch(() => {});
+      if (state !== 'stopped') await this.#lifecycle.stop(entry);
+    });
+  }
+
+  /** Withdraws a version for good, stopping it first if it runs; a retired one stays as it is. */
+  async retire(reference: string): Promise<PluginVersion> {
+    return await this.#transition(reference, async (entry) => {
+      if (entry.version.state === 'retired') return;
+      if (entry.version.state === 'running') await this.#lifecycle.stop(entry);
+      await this.#lifecycle.retire(entry);
+    });
+  }
+
+  /** Removes a stopped, failed or retired version and, if no other version shares it, its module. */
+  async delete(reference: string): Promise<void> {
+    await this.#transition(reference, async (entry) => {
+      const { state } = entry.version;
+      if (state === 'running' || state === 'unloaded') {
+        throw stateRefusal(entry.version, 'deleted', 'only a stopped, failed or retired version can be: stop it first');
+      }
+      await this.#remove(entry);
+    });
+  }
+
+  /** Every version as it stands, SYNCED, and then each change until the signal aborts. Watching begins with this call. */
+  watch(query: { readonly name?: string }, signal: AbortSignal): AsyncIterable<PluginChange> {
+    this.#assertOpen();
+    const timeMs = this.#options.clock.now();
+    const versions = [...this.#index.inOrder({ name: query.name })].map(({ version }) => version);
+    const existing = versions.map((version): PluginChange => ({ type: 'EXISTING', timeMs, version }));
+    return this.#watchers.watch({ name: query.name, snapshot: [...existing, { type: 'SYNCED', timeMs }], signal });
+  }
+
+  /** The version that an execution shall use: one that runs or that its first use loads. */
+  resolve(reference: string): PluginVersion {
+    const entry = findVersion(this.#index, reference);
+    if (!entry.accepting) throw refusalToExecute(entry.version);
+    return entry.version;
+  }
+
+  /** The version's module, compiled for a limit of memory; loads the version on its first use. */
+  async compiled(version: PluginVersion, memoryBytes: number, signal?: AbortSignal): Promise<CompiledPlugin> {
+    this.#assertOpen();
+    const entry = this.#acceptingEntry(version);
+    const variant = variantOf(version, memoryBytes);
+    const kept = entry.version.state === 'running' ? this.#artifacts.kept(variant) : undefined;
+    return kept ?? (await this.#task(() => this.#compiled(entry, variant, signal)));
+  }
+
+  /** Ends what is under way and lets go of the data directory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new AbortReason('SHUTDOWN'));
+    this.#watchers.endAll(abortError(this.#closing.signal));
+    while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  #createArtifacts(): Artifacts {
+    const { compiler } = this.#options;
+    const { signal } = this.#closing;
+    return new Artifacts({
+      bounds: this.#bounds,
+      compile: (variant) =>
+        this.#store.withModule(variant, signal, (bytes) => {
+          const { digest, memoryBytes } = variant;
+          return compiler.compile({ bytes, digest, memoryBytes }, signal);
+        }),
+      isUsed: (digest) => this.#index.ofDigest(digest).some(({ version }) => holdsVariants.includes(version.state)),
+    });
+  }
+
+  #createLifecycle(): Lifecycle {
+    const { clock, log, hooks = [] } = this.#options;
+    const { signal } = this.#closing;
+    const builtIn = builtInHooks({
+      verify: (version, signal) => this.#store.withModule(version, signal, async () => {}),
+      recheck: (version, signal) => this.#recheck(version, signal),
+      release: (version) => this.#artifacts.release(version.digest),
+      log,
+    });
+    return new Lifecycle({
+      hooks: new HookRunner({ hooks: [...builtIn, ...hooks], clock, log }),
+      clock,
+      log,
+      signal,
+      compile: async (version) => {
+        await this.#artifacts.get(variantOf(version, ownMemoryBytes(version.manifest)), signal);
+      },
+      store: (version, state) => this.#store.write(version, state),
+      changed: (version) => this.#report('STATE_CHANGED', version),
+    });
+  }
+
+  async #receive<Result>(
+    request: UploadRequest,
+    work: (examined: Examined, signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    return await this.#task(async () => {
+      using linked = linkSignals(request.signal, this.#closing.signal);
+      const { signal } = linked;
+      return await this.#examiner.receive({ ...request, signal }, (examined) => work(examined, signal));
+    });
+  }
+
+  async #publish(
+    examined: Examined & { readonly manifest: Manifest },
+    signal: AbortSignal,
+  ): Promise<Omit<Published, 'report'>> {
+    const { upload, manifest, report } = examined;
+    const existing = this.#index.find(manifest.name, manifest.version);
+    if (existing) return { version: sameOrRefused(existing.version, upload), created: false };
+    const { functions, otherFunctions } = report;
+    const entry = await this.#store.add({ upload, manifest, functions, otherFunctions }, signal);
+    this.#report('PUBLISHED', entry.version);
+    // From here on the caller cannot stop it: the version is there for everybody.
+    await this.#lifecycle.start(entry).catch(async (error: unknown) => {
+      await this.#removeUnstarted(entry);
+      throw error;
+    });
+    return { version: entry.version, created: true };
+  }
+
+  async #removeUnstarted(entry: Entry): Promise<void> {
+    try {
+      await this.#remove(entry);
+    } catch (error) {
+      const plugin = referenceOf(entry.version);
+      this.#options.log.error(
+        { plugin, error },
+        'A version that did not start could not be removed and stays as failed',
+      );
+    }
+  }
+
+  async #remove(entry: Entry): Promise<void> {
+    await this.#store.remove(entry);
+    this.#artifacts.release(entry.version.digest);
+    this.#report('DELETED', entry.version);
+  }
+
+  async #transition(reference: string, work: (entry: Entry) => Promise<void>): Promise<PluginVersion> {
+    return await this.#task(async () => {
+      const entry = findExactVersion(this.#index, reference);
+      await this.#exclusively(entry, () => work(entry));
+      return entry.version;
+    });
+  }
+
+  /** Runs `work` while no other transition of the version runs, unless the version is deleted before its turn comes. */
+  async #exclusively(entry: Entry, work: () => Promise<void>): Promise<void> {
+    await this.#transitions.run(referenceOf(entry.version), this.#closing.signal, async () => {
+      if (!this.#index.has(entry)) throw deletedMeanwhile(entry.version);
+      await work();
+    });
+  }
+
+  async #compiled(entry: Entry, variant: Variant, caller: AbortSignal | undefined): Promise<CompiledPlugin> {
+    using linked = linkSignals(this.#closing.signal, ...(caller ? [caller] : []));
+    if (linked.signal.aborted) throw abortError(linked.signal);
+    if (entry.version.state !== 'running') await unlessAborted(this.#loadOnUse(entry), linked.signal);
+    return await this.#artifacts.get(variant, linked.signal).catch((error: unknown) => {
+      if (!this.#index.has(entry)) throw deletedMeanwhile(entry.version);
+      if (error instanceof ExecError && error.reason === 'PLUGIN_CORRUPT') this.#failInBackground(entry, error);
+      throw error;
+    });
+  }
+
+  /** One load for all executions that wait for it. */
+  #loadOnUse(entry: Entry): Promise<void> {
+    const load = async (): Promise<void> => {
+      if (entry.version.state === 'running') return;
+      if (!entry.accepting) throw refusalToExecute(entry.version);
+      await this.#lifecycle.start(entry);
+    };
+    entry.loading ??= this.#task(() => this.#exclusively(entry, load)).finally(() => {
+      entry.loading = undefined;
+    });
+    return entry.loading;
+  }
+
+  /** Loads the version that each name means, in the order of names, as far as the bound goes. */
+  async #warmUp(): Promise<void> {
+    const latest = this.#index.names.map((name) => this.#index.latest(name)).filter((entry) => entry !== undefined);
+    for (const entry of latest.filter(isUnloaded).slice(0, this.#bounds.warmUpMax)) {
+      if (this.#closing.signal.aborted) return;
+      // A version that fails says so in its state and in the log.
+      if (isUnloaded(entry)) await this.#loadOnUse(entry).catch(() => {});
+    }
+  }
+
+  #failInBackground(entry: Entry, error: ExecError): void {
+    this.#inBackground(() =>
+      this.#exclusively(entry, async () => {
+        if (entry.version.state === 'running') await this.#lifecycle.fail(entry, error);
+      }),
+    );
+  }
+
+  #acceptingEntry(version: PluginVersion): Entry {
+    const entry = this.#index.find(version.manifest.name, version.manifest.version);
+    if (!entry || entry.version.digest !== version.digest) throw deletedMeanwhile(version);
+    if (!entry.accepting) throw refusalToExecute(entry.version);
+    return entry;
+  }
+
+  async #recheck(version: PluginVersion, signal: AbortSignal): Promise<void> {
+    const entry = this.#index.find(version.manifest.name, version.manifest.version);
+    if (!entry || entry.validated) return;
+    const { digest, manifestText } = version;
+    const { report, manifest } = await this.#store.withModule(version, signal, (bytes) =>
+      this.#examiner.examine({ manifestText, bytes, digest }, signal),
+    );
+    if (!manifest) throw refusalOf(report);
+    if (`${manifest.name}@${manifest.version}` !== referenceOf(version)) {
+      throw new ExecError('PLUGIN_CORRUPT', `The stored manifest is that of "${manifest.name}@${manifest.version}"`);
+    }
+    entry.validated = true;
+  }
+
+  #report(type: 'PUBLISHED' | 'STATE_CHANGED' | 'DELETED', version: PluginVersion): void {
+    this.#watchers.report({ type, timeMs: this.#options.clock.now(), version });
+  }
+
+  #assertOpen(): void {
+    if (this.#closing.signal.aborted) throw abortError(this.#closing.signal);
+  }
+
+  async #task<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#assertOpen();
+    const task = work();
+    this.#tasks.add(task);
+    try {
+      return await task;
+    } finally {
+      this.#tasks.delete(task);
+    }
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    this.#task(work).catch((error: unknown) => {
+      this.#options.log.warn({ error }, 'Background work of the plugin registry failed');
+    });
+  }
+}
+
+/** States in which a version has a use for compiled variants of its module. */
+const holdsVariants: readonly string[] = ['loading', 'loaded', 'starting', 'running'];
+
+function isUnloaded(entry: Entry): boolean {
+  return entry.version.state === 'unloaded' && entry.accepting;
+}
+
+/** The limit of memory of a run that asks for none. */
+function ownMemoryBytes(manifest: Manifest): number {
+  return resolveLimits({}, manifest.limits).memoryBytes;
+}
+
+function variantOf(version: { readonly digest: Digest; readonly sizeBytes: number }, memoryBytes: number): Variant {
+  return { digest: version.digest, sizeBytes: version.sizeBytes, memoryBytes };
+}
+
+function positionOf(after: string): Position {
+  const position = nameAndVersion(after);
+  if (position) return position;
+  const description = 'must be the token of the page before this one';
+  const violations = [{ field: 'page_token', description }];
+  throw new ExecError('REQUEST_INVALID', `page_token: ${description}`, { violations });
+}
+
+function sameOrRefused(existing: PluginVersion, upload: Upload): PluginVersion {
+  const sameModule = existing.digest === upload.digest;
+  if (sameModule && existing.manifestText === upload.manifestText) return existing;
+  const other = sameModule ? 'another manifest' : `the module "${existing.digest}"`;
+  const message = `"${referenceOf(existing)}" is there already, with ${other}: publish under a new version`;
+  throw new ExecError('PLUGIN_EXISTS', message);
+}
+
+function stateRefusal(version: PluginVersion, what: string, allowed: string): ExecError {
+  const { state } = version;
+  const message = `"${referenceOf(version)}" cannot be ${what} while it is ${state}: ${allowed}`;
+  return new ExecError('PLUGIN_STATE', message, { metadata: { state } });
+}
+
+function deletedMeanwhile(version: PluginVersion): ExecError {
+  return new ExecError('PLUGIN_VERSION_NOT_FOUND', `"${referenceOf(version)}" has been deleted`);
+}
