@@ -1,0 +1,142 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import { ExecuteRequestSchema } from '../../../src/gen/caisson/v1/execution_pb.ts';
+import { ExecError } from '../../../src/model/exec-error.ts';
+import { actionOf } from '../../../src/rpc/convert-execution.ts';
+
+type Init = Exclude<MessageInitShape<typeof ExecuteRequestSchema>, { $typeName: string }>;
+
+const valid: Init = { plugin: 'greet', function: 'hi' };
+const digest = `sha256:${'a'.repeat(64)}`;
+
+function convert(init: Init): ReturnType<typeof actionOf> {
+  return actionOf(create(ExecuteRequestSchema, { ...valid, ...init }));
+}
+
+function refusal(init: Init): ExecError {
+  try {
+    convert(init);
+  } catch (error) {
+    if (error instanceof ExecError) return error;
+    throw error;
+  }
+  throw new Error('Expected a refusal');
+}
+
+function fieldsOf(init: Init): readonly string[] {
+  return refusal(init).violations.map(({ field }) => field);
+}
+
+function entries(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 'v']));
+}
+
+describe('actionOf', () => {
+  test.each<Init>([
+    {},
+    { plugin: 'greet@1.2.3-rc.1+build' },
+    { plugin: digest },
+    { function: 'ü'.repeat(127) },
+    { requestId: 'a ~'.padEnd(128, 'x') },
+    { labels: entries(32) },
+    { labels: { ['☺'.repeat(63)]: '☺'.repeat(255) } },
+    { config: entries(64) },
+    { config: { ['k'.repeat(128)]: 'v'.repeat(16_384) } },
+    { config: { key: '\u0000\n' } },
+    { limits: {} },
+    { limits: { timeout: { seconds: 300n }, memoryBytes: 536_870_912n, outputBytes: 16_777_216n } },
+    { limits: { timeout: { nanos: 1 } } },
+  ])('takes a valid request, case %#', (init) => {
+    expect(convert(init).plugin).toBe(init.plugin ?? 'greet');
+  });
+
+  test.each<[Init, string]>([
+    [{ plugin: '' }, 'plugin'],
+    [{ plugin: 'Greet' }, 'plugin'],
+    [{ plugin: 'a\u0000b' }, 'plugin'],
+    [{ plugin: 'greet@' }, 'plugin'],
+    [{ plugin: 'greet@1' }, 'plugin'],
+    [{ plugin: 'sha256:abc' }, 'plugin'],
+    [{ function: '' }, 'function'],
+    [{ function: 'f'.repeat(256) }, 'function'],
+    [{ function: 'ü'.repeat(128) }, 'function'],
+    [{ function: 'a\nb' }, 'function'],
+    [{ function: 'a\u0085b' }, 'function'],
+    [{ requestId: 'x'.repeat(129) }, 'request_id'],
+    [{ requestId: 'ä' }, 'request_id'],
+    [{ requestId: 'a\tb' }, 'request_id'],
+    [{ labels: entries(33) }, 'labels'],
+    [{ labels: { '': 'v' } }, 'labels[""]'],
+    [{ labels: { ['k'.repeat(64)]: 'v' } }, `labels["${'k'.repeat(64)}"]`],
+    [{ labels: { k: 'v'.repeat(256) } }, 'labels["k"]'],
+    [{ labels: { 'k\u007f': 'v' } }, 'labels["k\\u007f"]'],
+    [{ labels: { k: 'a\u0000' } }, 'labels["k"]'],
+    [{ config: entries(65) }, 'config'],
+    [{ config: { '': 'v' } }, 'config[""]'],
+    [{ config: { ['ü'.repeat(65)]: 'v' } }, `config["${'ü'.repeat(30)}…"]`],
+    [{ config: { k: 'v'.repeat(16_385) } }, 'config["k"]'],
+    [{ limits: { timeout: { seconds: 1n, nanos: -1 } } }, 'limits.timeout'],
+    [{ limits: { timeout: { nanos: 1_000_000_000 } } }, 'limits.timeout'],
+  ])('refuses a wrong field as REQUEST_INVALID, case %#', (init, field) => {
+    const error = refusal(init);
+    expect(error.reason).toBe('REQUEST_INVALID');
+    expect(error.violations.map((violation) => violation.field)).toEqual([field]);
+    expect(error.message.startsWith(`${field}: `)).toBe(true);
+  });
+
+  test.each<[Init, string]>([
+    [{ limits: { timeout: { seconds: 300n, nanos: 1 } } }, 'limits.timeout'],
+    [{ limits: { timeout: { seconds: -1n } } }, 'limits.timeout'],
+    [{ limits: { timeout: { nanos: -1 } } }, 'limits.timeout'],
+    [{ limits: { memoryBytes: -1n } }, 'limits.memory_bytes'],
+    [{ limits: { memoryBytes: 536_870_913n } }, 'limits.memory_bytes'],
+    [{ limits: { memoryBytes: 2n ** 63n - 1n } }, 'limits.memory_bytes'],
+    [{ limits: { outputBytes: 16_777_217n } }, 'limits.output_bytes'],
+    [{ limits: { fuel: -1n } }, 'limits.fuel'],
+  ])('refuses a limit out of range, case %#', (init, field) => {
+    const error = refusal(init);
+    expect(error.reason).toBe('LIMIT_OUT_OF_RANGE');
+    expect(error.violations.map((violation) => violation.field)).toEqual([field]);
+  });
+
+  test('refuses fuel, because nothing would meter it', () => {
+    expect(refusal({ limits: { fuel: 1n } }).reason).toBe('FUEL_NOT_METERED');
+    expect(convert({ limits: { fuel: 0n } }).limits).toEqual({});
+  });
+
+  test('tells of all wrong fields at once', () => {
+    const limits = { timeout: { seconds: 301n }, memoryBytes: -5n, fuel: -1n };
+    const wrong = { plugin: '', function: '', config: { '': '' }, labels: { '': '' }, requestId: 'ä', limits };
+    expect(fieldsOf(wrong)).toEqual([
+      'plugin',
+      'function',
+      'config[""]',
+      'request_id',
+      'labels[""]',
+      'limits.timeout',
+      'limits.memory_bytes',
+      'limits.fuel',
+    ]);
+    expect(refusal(wrong).message).toContain('and 7 more');
+    expect(refusal(wrong).reason).toBe('REQUEST_INVALID');
+  });
+
+  test('names a bounded number of wrong fields', () => {
+    const config = Object.fromEntries(Array.from({ length: 64 }, (_, index) => ['k'.repeat(129 + index), 'v']));
+    expect(refusal({ config }).violations).toHaveLength(32);
+  });
+
+  test('asks for a request_id only where one is required', () => {
+    const request = create(ExecuteRequestSchema, valid);
+    expect(actionOf(request).requestId).toBe('');
+    expect(() => actionOf(request, { requestIdRequired: true })).toThrow('request_id: is required');
+  });
+
+  test('copies the input out of the receive buffer', () => {
+    const received = new Uint8Array(64).fill(7);
+    const { input } = convert({ input: received.subarray(8, 12) });
+    expect(input.buffer.byteLength).toBe(4);
+    received.fill(0);
+    expect([...input]).toEqual([7, 7, 7, 7]);
+  });
+});
