@@ -1,0 +1,74 @@
+/**
+ * Capability "vars": variables, kept while one call lasts. As in Extism's native
+ * runtime a full store stops the guest.
+ */
+
+import { type CallContext, type HostFunctions, stopped } from './call-context.ts';
+import { exactText } from './guest-text.ts';
+
+export function varsFunctions(call: CallContext): HostFunctions {
+  const variables = new Map<string, Uint8Array>();
+  let bytesHeld = 0;
+
+  const remove = (name: string, nameBytes: number): void => {
+    const value = variables.get(name);
+    if (value === undefined) return;
+    bytesHeld -= nameBytes + value.length;
+    variables.delete(name);
+  };
+
+  /** Whether there was room. */
+  const keep = (name: string, nameBytes: number, value: Uint8Array): boolean => {
+    const before = variables.get(name);
+    const bytesFreed = before === undefined ? 0 : nameBytes + before.length;
+    const bytes = bytesHeld - bytesFreed + nameBytes + value.length;
+    if (bytes > call.limits.varBytes) return false;
+    variables.set(name, value.slice());
+    bytesHeld = bytes;
+    return true;
+  };
+
+  const set = (key: bigint, value: bigint): number => {
+    const nameBlock = call.blocks.view(key);
+    const name = nameBlock && exactText(nameBlock);
+    if (nameBlock === undefined || name === undefined) return misused(call, 'whose name is not a block of UTF-8 text');
+    const nameBytes = nameBlock.length;
+    if (value === 0n) {
+      remove(name, nameBytes);
+      return 0;
+    }
+    const valueBlock = call.blocks.view(value);
+    if (valueBlock === undefined) return misused(call, 'whose value is not a block');
+    if (keep(name, nameBytes, valueBlock)) return 0;
+    call.stop('GUEST_ERROR', `Variable store is full: it holds at most ${call.limits.varBytes} bytes`);
+    return stopped.code;
+  };
+
+  return {
+    /** A new block with the variable's value, or 0. Frees the key. */
+    var_get(key: bigint): bigint {
+      const nameBlock = call.blocks.view(key);
+      const name = nameBlock && exactText(nameBlock);
+      const value = name === undefined ? undefined : variables.get(name);
+      call.blocks.free(key);
+      if (value === undefined) return 0n;
+      const block = call.blocks.write(value);
+      if (block !== undefined) return block;
+      call.stop('KERNEL_MEMORY', 'No kernel memory is left for the value of a variable');
+      return stopped.address;
+    },
+
+    /** Keeps a copy of the value, or forgets the variable if the value is 0. Frees key and value. */
+    var_set(key: bigint, value: bigint): number {
+      const code = set(key, value);
+      call.blocks.free(value);
+      call.blocks.free(key);
+      return code;
+    },
+  };
+}
+
+function misused(call: CallContext, how: string): number {
+  call.stop('TRAP', `The guest set a variable ${how}`);
+  return stopped.code;
+}

@@ -1,0 +1,244 @@
+/**
+ * The main side of one sandbox: a thread that runs one call at a time and can be
+ * killed. It knows no queue and starts no other thread; whoever holds it does.
+ */
+
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { onAbort } from '../base/signals.ts';
+import { AbortReason } from '../model/abort-reason.ts';
+import type { CapabilityName } from '../model/capability.ts';
+import { ExecError } from '../model/exec-error.ts';
+import type { GuestEvent } from '../model/execution.ts';
+import type { RunLimits } from '../model/limits.ts';
+import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
+import { ControlBlock } from './control-block.ts';
+import { kernelModule } from './kernel/kernel.ts';
+import type { CompiledPlugin, FromSandbox, RunTimings, SandboxData, ToSandbox } from './protocol.ts';
+import { errorFrom } from './refusal.ts';
+import { warmUpPlugin } from './warm-up.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+export interface SandboxCall {
+  readonly executionId: string;
+  readonly plugin: CompiledPlugin;
+  readonly functionName: string;
+  readonly input: Uint8Array;
+  readonly config: ReadonlyMap<string, string>;
+  readonly capabilities: readonly CapabilityName[];
+  readonly limits: RunLimits;
+}
+
+export interface SandboxResult {
+  /** Its usage has neither queueMs nor wallMs. */
+  readonly outcome: Outcome;
+  /** Absent if the guest had to be killed. */
+  readonly timings: RunTimings | undefined;
+}
+
+export interface SandboxRun {
+  /** Its reason is an AbortReason. */
+  readonly signal: AbortSignal;
+  /** Must not throw. */
+  report(event: GuestEvent): void;
+}
+
+export interface SandboxOptions {
+  readonly clock: Clock;
+  readonly id: number;
+  /** Stack of the thread, for guests and host together. Default 4. */
+  readonly stackMb?: number;
+  /** JavaScript heap of the thread, in which no guest memory lies. Default 128. */
+  readonly heapMb?: number;
+}
+
+/**
+ * | from     | to             | by                                    |
+ * |----------|----------------|---------------------------------------|
+ * | idle     | running        | run                                   |
+ * | running  | idle           | the thread's answer                   |
+ * | running  | stopping       | the signal                            |
+ * | idle, running | stopping  | dispose                               |
+ * | any      | dead           | the thread's end                      |
+ */
+export type SandboxState = 'idle' | 'running' | 'stopping' | 'dead';
+
+/** Plugins whose modules a thread holds. */
+const pluginsHeldMax = 32;
+const stackMbDefault = 4;
+const heapMbDefault = 128;
+/** The call that a sandbox runs. */
+interface RunningCall {
+  readonly call: SandboxCall;
+  readonly run: SandboxRun;
+  readonly startMs: number;
+  resolve(result: SandboxResult): void;
+  reject(error: ExecError): void;
+}
+
+export class Sandbox implements AsyncDisposable {
+  readonly id: number;
+  readonly #clock: Clock;
+  readonly #control: ControlBlock;
+  /** Keys of the plugins that the thread holds, least recently used first. */
+  readonly #held = new Set<string>();
+  #thread!: WorkerThread<ToSandbox, FromSandbox>;
+  #state: SandboxState = 'idle';
+  #running: RunningCall | undefined;
+
+  private constructor({ id, clock }: SandboxOptions) {
+    this.id = id;
+    this.#clock = clock;
+    this.#control = new ControlBlock();
+  }
+
+  /** Resolves when the thread is ready for a call; rejects SANDBOX_UNAVAILABLE. */
+  static async start(options: SandboxOptions): Promise<Sandbox> {
+    const sandbox = new Sandbox(options);
+    const data: SandboxData = {
+      kernel: kernelModule(),
+      control: sandbox.#control.buffer,
+      warmUp: warmUpPlugin(),
+    };
+    sandbox.#thread = await WorkerThread.start<ToSandbox, FromSandbox>({
+      entry: new URL('./thread/main.ts', import.meta.url),
+      name: `sandbox-${options.id}`,
+      data,
+      stackMb: options.stackMb ?? stackMbDefault,
+      heapMb: options.heapMb ?? heapMbDefault,
+      clock: options.clock,
+      onMessage: (message) => sandbox.#receive(message),
+      onEnd: (cause) => sandbox.#die(cause),
+    });
+    return sandbox;
+  }
+
+  get state(): SandboxState {
+    return this.#state;
+  }
+
+  /** Resolves when the thread is gone, whatever the cause. */
+  get ended(): Promise<void> {
+    return this.#thread.ended;
+  }
+
+  /**
+   * Runs one function in a fresh instance. Resolves with the outcome, at once
+   * when the signal aborts. Rejects SANDBOX_CRASHED if the thread dies by itself,
+   * and with another ExecError if the host failed; both may leave the thread dead.
+   */
+  run(call: SandboxCall, run: SandboxRun): Promise<SandboxResult> {
+    assert(this.#state !== 'running', `Sandbox ${this.id} runs one call at a time`);
+    if (this.#state !== 'idle') return Promise.reject(crashed(undefined));
+    const startMs = this.#clock.monotonic();
+    this.#control.resetMeters();
+    if (run.signal.aborted) return Promise.resolve(this.#stoppedResult({ call, run, startMs }));
+    const { promise, resolve, reject } = Promise.withResolvers<SandboxResult>();
+    this.#running = { call, run, startMs, resolve, reject };
+    this.#state = 'running';
+    this.#send(call);
+    const listening = onAbort(run.signal, () => this.#stop());
+    return promise.finally(() => listening[Symbol.dispose]());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#settle((running) => running.reject(new ExecError('SHUTTING_DOWN', 'The sandbox was closed during the call')));
+    if (this.#state !== 'dead') this.#state = 'stopping';
+    await this.#thread.terminate();
+  }
+
+  #send({ plugin, functionName, input, config, capabilities, limits }: SandboxCall): void {
+    // The copy has a buffer of its own that can be given away; a Buffer's may be a pool with other callers' bytes.
+    const copy = new Uint8Array(input);
+    const { isNew, forget } = this.#hold(plugin.key);
+    this.#thread.post(
+      {
+        type: 'call',
+        pluginKey: plugin.key,
+        plugin: isNew ? plugin : undefined,
+        forget,
+        functionName,
+        input: copy,
+        config,
+        capabilities,
+        limits,
+      },
+      [copy.buffer],
+    );
+  }
+
+  /** Notes that the plugin is used, and says which one the thread shall forget for it. */
+  #hold(key: string): { readonly isNew: boolean; readonly forget: string | undefined } {
+    const isNew = !this.#held.delete(key);
+    this.#held.add(key);
+    const [oldest] = this.#held;
+    const forget = this.#held.size > pluginsHeldMax ? oldest : undefined;
+    if (forget !== undefined) this.#held.delete(forget);
+    return { isNew, forget };
+  }
+
+  #receive(message: FromSandbox): void {
+    switch (message.type) {
+      case 'event':
+        this.#control.countTaken();
+        this.#running?.run.report(message.event);
+        return;
+      case 'ended':
+        this.#answer((running) => running.resolve(this.#completed(running, message)));
+        return;
+      case 'failed':
+        this.#answer((running) => running.reject(errorFrom(message.error)));
+    }
+  }
+
+  #answer(settle: (running: RunningCall) => void): void {
+    if (this.#state === 'running') this.#state = 'idle';
+    this.#settle(settle);
+  }
+
+  #settle(settle: (running: RunningCall) => void): void {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running) settle(running);
+  }
+
+  /**
+   * Stops the guest, and answers for it without waiting. Only its thread's end
+   * stops a guest today; once guests ask for fuel in slices, the cancel word does,
+   * and the thread is ended only if it does not answer.
+   */
+  #stop(): void {
+    this.#settle((running) => running.resolve(this.#stoppedResult(running)));
+    this.#control.requestStop();
+    this.#state = 'stopping';
+    void this.#thread.terminate();
+  }
+
+  #die(cause: Error | undefined): void {
+    this.#state = 'dead';
+    this.#settle((running) => running.reject(crashed(cause)));
+  }
+
+  #completed(running: RunningCall, { outcome, timings }: SandboxResult): SandboxResult {
+    return { outcome: { ...outcome, usage: { ...outcome.usage, runMs: this.#runMs(running) } }, timings };
+  }
+
+  #stoppedResult(running: Pick<RunningCall, 'call' | 'run' | 'startMs'>): SandboxResult {
+    const { kind, message } = AbortReason.of(running.run.signal);
+    const usage: Usage = {
+      ...emptyUsage,
+      ...this.#control.meters,
+      inputBytes: running.call.input.length,
+      runMs: this.#runMs(running),
+    };
+    return { outcome: failedOutcome(kind, message, usage), timings: undefined };
+  }
+
+  #runMs({ startMs }: { readonly startMs: number }): number {
+    return this.#clock.monotonic() - startMs;
+  }
+}
+
+function crashed(cause: Error | undefined): ExecError {
+  return new ExecError('SANDBOX_CRASHED', 'The thread that ran the guest died', { cause });
+}

@@ -1,0 +1,52 @@
+/**
+ * The guest's frames of a stack trace. V8 hands them over one by one, so that no
+ * function's name, which the guest chose, can pass for a frame.
+ */
+
+import { boundedText, singleLine } from '../../base/text.ts';
+import { fixedLimits } from '../../model/limits.ts';
+import type { GuestFrame } from '../../model/outcome.ts';
+import { kernelName } from '../kernel/kernel.ts';
+
+const functionNameBytesMax = 256;
+const wasmUrl = 'wasm://wasm/';
+const kernelUrl = `${wasmUrl}${kernelName}-`;
+const functionIndexForm = /:wasm-function\[(\d+)\]:0x[0-9a-f]+\)?$/;
+
+/** Lets errors of this thread carry enough frames. The host's own stand on the same stack. */
+export function keepStackFrames(): void {
+  Error.stackTraceLimit = fixedLimits.guestStackFrames + 16;
+}
+
+/** Frames of the guest, innermost first, of an error whose stack nobody has read yet. */
+export function guestStackOf(error: Error): readonly GuestFrame[] {
+  const prepare = Error.prepareStackTrace;
+  let frames: readonly GuestFrame[] = [];
+  Error.prepareStackTrace = (_error, sites) => {
+    frames = sites.filter(isGuestSite).slice(0, fixedLimits.guestStackFrames).map(frameOf);
+    return '';
+  };
+  try {
+    void error.stack;
+  } finally {
+    Error.prepareStackTrace = prepare;
+  }
+  return frames;
+}
+
+function isGuestSite(site: NodeJS.CallSite): boolean {
+  const url = site.getScriptNameOrSourceURL();
+  return url?.startsWith(wasmUrl) === true && !url.startsWith(kernelUrl);
+}
+
+/** V8 writes a frame out as in a trace; only there does it give the function's index. */
+type WrittenSite = NodeJS.CallSite & { toString(): string };
+
+function frameOf(site: NodeJS.CallSite): GuestFrame {
+  const index = functionIndexForm.exec((site as WrittenSite).toString())?.[1];
+  return {
+    function: boundedText(singleLine(site.getFunctionName() ?? ''), functionNameBytesMax),
+    functionIndex: Number(index ?? 0),
+    offset: site.getPosition(),
+  };
+}

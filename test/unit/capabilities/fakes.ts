@@ -1,0 +1,81 @@
+/** A call as host functions see it, without a guest: blocks in a map, events in a list. */
+
+import type { CallContext, CallMeters, HostFunctions } from '../../../src/capabilities/call-context.ts';
+import type { GuestEvent } from '../../../src/model/execution.ts';
+import { type LimitsAsked, resolveLimits } from '../../../src/model/limits.ts';
+import type { OutcomeKind } from '../../../src/model/outcome.ts';
+import { ManualClock } from '../base/manual-clock.ts';
+
+const encoder = new TextEncoder();
+
+export interface FakeCall extends CallContext {
+  readonly clock: ManualClock;
+  readonly meters: CallMeters;
+  readonly held: Map<bigint, Uint8Array>;
+  readonly sent: GuestEvent[];
+  readonly stops: { readonly kind: OutcomeKind; readonly message: string }[];
+  readonly faults: unknown[];
+  /** Whether the main thread is behind. */
+  isCrowded: boolean;
+  /** Whether the kernel has room for blocks. */
+  hasRoom: boolean;
+  /** The address of a new block. */
+  block(content: string | Uint8Array): bigint;
+}
+
+export interface FakeCallOptions {
+  readonly limits?: LimitsAsked;
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+export function fakeCall({ limits = {}, config = {} }: FakeCallOptions = {}): FakeCall {
+  const held = new Map<bigint, Uint8Array>();
+  const write = (bytes: Uint8Array): bigint | undefined => {
+    if (bytes.length === 0) return 0n;
+    if (!call.hasRoom) return undefined;
+    const address = BigInt(1048 + 8 * ++made);
+    held.set(address, bytes.slice());
+    return address;
+  };
+  let made = 0;
+  const call: FakeCall = {
+    held,
+    blocks: {
+      view: (address) => (address === 0n ? new Uint8Array() : held.get(address)),
+      write,
+      free: (address) => void held.delete(address),
+    },
+    meters: { hostCalls: 0, progressEvents: 0, progressCoalesced: 0, logBytes: 0, logLinesDropped: 0 },
+    sent: [],
+    events: {
+      get crowded() {
+        return call.isCrowded;
+      },
+      send: (event) => void call.sent.push(event),
+    },
+    clock: new ManualClock(),
+    limits: { ...resolveLimits({}, {}), ...limits },
+    config: new Map(Object.entries(config)),
+    stops: [],
+    stop: (kind, message) => void call.stops.push({ kind, message }),
+    faults: [],
+    fault: (error) => void call.faults.push(error),
+    isCrowded: false,
+    hasRoom: true,
+    block: (content) => write(typeof content === 'string' ? encoder.encode(content) : content) ?? 0n,
+  };
+  return call;
+}
+
+/** Calls a host function as a guest would. */
+export function callHost(functions: HostFunctions, name: string, ...parameters: readonly (number | bigint)[]): unknown {
+  const fn = functions[name] as ((...parameters: readonly (number | bigint)[]) => unknown) | undefined;
+  if (fn === undefined) throw new TypeError(`There is no host function "${name}"`);
+  return fn(...parameters);
+}
+
+/** The text of the block at an address that a host function answered with. */
+export function textAt(call: FakeCall, address: unknown): string | undefined {
+  const bytes = call.held.get(address as bigint);
+  return bytes && Buffer.from(bytes).toString();
+}
