@@ -1,0 +1,17 @@
+;; What runs before the function: the start function, then _initialize, each once for every call.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (global $trace (mut i64) (i64.const 0x20))
+  (func $note (param $letter i64)
+    (global.set $trace (i64.or (i64.shl (global.get $trace) (i64.const 8)) (local.get $letter))))
+  (func $start (call $note (i64.const 115)))
+  (start $start)
+  (func (export "_initialize") (call $note (i64.const 105)))
+  (func (export "trace")
+    (local $block i64)
+    (call $note (i64.const 116))
+    (local.set $block (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $block) (global.get $trace))
+    (call $output_set (local.get $block) (i64.const 4))))

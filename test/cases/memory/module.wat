@@ -1,0 +1,20 @@
+;; Memory that is imported, and growth up to the limit.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "env" "memory" (memory 1))
+  (data (i32.const 8) "m")
+  (func $output_byte (param $value i32)
+    (local $block i64)
+    (local.set $block (call $alloc (i64.const 1)))
+    (call $store_u8 (local.get $block) (local.get $value))
+    (call $output_set (local.get $block) (i64.const 1)))
+  (func (export "imported") (call $output_byte (i32.load8_u (i32.const 8))))
+  ;; Pages in all, as a digit, after growing one by one as far as it goes.
+  (func (export "grow_to_limit")
+    (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+    (call $output_byte (i32.add (memory.size) (i32.const 48))))
+  (func (export "need_more")
+    (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+    (unreachable)))

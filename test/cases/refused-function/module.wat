@@ -1,0 +1,2 @@
+(module
+  (func (export "takes_a_parameter") (param i32)))

@@ -1,0 +1,3 @@
+(module
+  (memory 9)
+  (func (export "run")))

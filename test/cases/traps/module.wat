@@ -1,0 +1,16 @@
+;; Every way to trap.
+(module
+  (memory 1)
+  (table 2 funcref)
+  (type $other (func (param i64)))
+  (tag $thrown)
+  (func $unreachable (export "unreachable") (unreachable))
+  (func (export "out_of_bounds") (drop (i32.load (i32.const 65536))))
+  (func (export "divide_by_zero") (drop (i32.div_s (i32.const 1) (i32.const 0))))
+  (func (export "truncate_too_great") (drop (i32.trunc_f64_s (f64.const 1e300))))
+  (func (export "call_null") (call_indirect (i32.const 0)))
+  (func (export "call_mistyped") (call_indirect (type $other) (i64.const 0) (i32.const 1)))
+  (func (export "call_beyond_table") (call_indirect (i32.const 2)))
+  (func $deeper (export "endless_recursion") (call $deeper))
+  (func (export "throw") (throw $thrown))
+  (elem (i32.const 1) $unreachable))
