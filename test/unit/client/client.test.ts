@@ -46,7 +46,7 @@ describe('The client', () => {
       code: 8,
       codeName: 'RESOURCE_EXHAUSTED',
       reason: 'QUEUE_FULL',
-      message: 'Full',
+      message: expect.stringMatching(/^Full\. /),
       metadata: { queue: '10' },
       violations: [{ field: 'plugin', description: 'is wrong' }],
       retryDelayMs: 2_500,

@@ -1,0 +1,144 @@
+/**
+ * Composition root of the server: puts gRPC, health and tracing around the
+ * engine, publishes what it is told to at start, and owns the order in which all
+ * of it ends.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { AdminServer } from './admin/admin-server.ts';
+import type { Clock } from './base/clock.ts';
+import { digestOf } from './base/digest.ts';
+import { type Engine, startEngine } from './engine.ts';
+import { ExecutionService } from './gen/caisson/v1/execution_pb.ts';
+import { PluginService } from './gen/caisson/v1/plugin_pb.ts';
+import type { Log } from './model/log.ts';
+import { referenceOf } from './model/plugin.ts';
+import type { PluginRegistry } from './plugins/registry.ts';
+import { bindService } from './rpc/adapter.ts';
+import { executionServiceOf } from './rpc/execution-service.ts';
+import { pluginServiceOf } from './rpc/plugin-service.ts';
+import { RpcServer } from './rpc/server.ts';
+import { startTracing } from './telemetry/tracing.ts';
+import type { OptionalFeature } from './wasm/policy.ts';
+
+export interface AppOptions {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where OTEL_* variables are read. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** "host:port" or "unix:/path"; at least one. Port 0 means any free port. */
+  readonly grpcAddresses: readonly string[];
+  /** Absent: no admin listener. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly dataDirectory: string;
+  readonly threadsMin: number;
+  readonly threadsMax: number;
+  readonly queueMax: number;
+  readonly graceMs: number;
+  readonly allowedFeatures: readonly OptionalFeature[];
+  /** Modules and manifests to publish at start, in order. */
+  readonly publish: readonly { readonly modulePath: string; readonly manifestPath: string }[];
+}
+
+export class App {
+  readonly #options: AppOptions;
+  readonly #engine: Engine;
+  readonly #rpc: RpcServer;
+  readonly #admin: AdminServer | undefined;
+  readonly #owned: AsyncDisposableStack;
+
+  private constructor(
+    options: AppOptions,
+    parts: { engine: Engine; rpc: RpcServer; admin: AdminServer | undefined; owned: AsyncDisposableStack },
+  ) {
+    this.#options = options;
+    this.#engine = parts.engine;
+    this.#rpc = parts.rpc;
+    this.#admin = parts.admin;
+    this.#owned = parts.owned;
+  }
+
+  /** Resolves when the server takes calls. Starts everything, or nothing. */
+  static async start(options: AppOptions): Promise<App> {
+    const { clock, log, version } = options;
+    await using owned = new AsyncDisposableStack();
+    const tracing = await startTracing({ environment: options.environment, serviceVersion: version, clock, log });
+    if (tracing) owned.use(tracing);
+    const engine = owned.use(await startEngine(options));
+    await publishAll(engine.registry, options);
+    const faults = { clock, log };
+    const rpc = owned.use(
+      await RpcServer.start({
+        clock,
+        log,
+        addresses: options.grpcAddresses,
+        services: [
+          bindService(ExecutionService, executionServiceOf(engine.executions, faults)),
+          bindService(PluginService, pluginServiceOf(engine.registry)),
+        ],
+        ...(tracing && { tracer: tracing }),
+      }),
+    );
+    const admin =
+      options.admin && owned.use(await AdminServer.start({ ...options.admin, checks: readiness(engine, rpc) }));
+    rpc.health.setServing(true);
+    return new App(options, { engine, rpc, admin, owned: owned.move() });
+  }
+
+  /** As bound, with real ports. */
+  get grpcAddresses(): readonly string[] {
+    return this.#rpc.addresses;
+  }
+
+  /** "host:port" as bound, if there is an admin listener. */
+  get adminAddress(): string | undefined {
+    const { admin } = this.#options;
+    return admin && this.#admin && `${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${this.#admin.port}`;
+  }
+
+  /** Turns new calls away, lets running executions go on for the grace, then ends everything. */
+  async shutdown(): Promise<void> {
+    const { graceMs } = this.#options;
+    await Promise.all([this.#rpc.shutdown({ graceMs }), this.#engine.executions[Symbol.asyncDispose]()]);
+    await this.#owned.disposeAsync();
+  }
+
+  /** Cuts the grace of a shutdown short. */
+  hasten(): void {
+    this.#rpc.forceShutdown();
+    this.#engine.executions.stopAll();
+  }
+}
+
+function readiness(engine: Engine, rpc: RpcServer): Record<string, () => string | undefined> {
+  return {
+    sandboxes: () => {
+      const { threads } = engine.pool.stats();
+      return threads > 0 ? undefined : 'no sandbox thread is running';
+    },
+    serving: () => (rpc.draining.aborted ? 'the server is shutting down' : undefined),
+  };
+}
+
+/** A plugin that cannot be published is logged and does not keep the server from starting. */
+async function publishAll(registry: PluginRegistry, options: AppOptions): Promise<void> {
+  const { signal } = new AbortController();
+  for (const { modulePath, manifestPath } of options.publish) {
+    try {
+      const [module, manifestText] = await Promise.all([readFile(modulePath), readFile(manifestPath, 'utf8')]);
+      const header = { manifestText, sha256: digestOf(module), sizeBytes: module.length };
+      const { version, created } = await registry.publish(header, chunksOf(module), signal);
+      options.log.info({ plugin: referenceOf(version), created }, 'Published a plugin at start');
+    } catch (error) {
+      options.log.error({ module: modulePath, manifest: manifestPath, error }, 'Cannot publish a plugin at start');
+    }
+  }
+}
+
+const chunkBytes = 262_144;
+
+/** A module in chunks, as an upload brings it. */
+export async function* chunksOf(module: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < module.length; at += chunkBytes) yield module.subarray(at, at + chunkBytes);
+}

@@ -1,0 +1,75 @@
+/** Entry of the `caisson` command: connects the command line with the parts it may not import itself. */
+
+import { readFileSync } from 'node:fs';
+import { App } from './app.ts';
+import { systemClock } from './base/clock.ts';
+import { createCli } from './cli/cli.ts';
+import { connectTo } from './cli/connection.ts';
+import type { ServeOptions } from './cli/dependencies.ts';
+import { hostPortText } from './cli/values.ts';
+import { diagnoseSandbox, runInProcess } from './in-process.ts';
+import { silentLog } from './model/log.ts';
+import { createLog } from './telemetry/logger.ts';
+import { optionalFeatures, type OptionalFeature } from './wasm/policy.ts';
+
+const clock = systemClock;
+const lingerMsMax = 500;
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+function known(features: readonly string[]): readonly OptionalFeature[] {
+  return optionalFeatures.filter((feature) => features.includes(feature));
+}
+
+async function serve(options: ServeOptions): Promise<number> {
+  const log = createLog({ level: options.logLevel });
+  const stopping = Promise.withResolvers<void>();
+  let app: App | undefined;
+  let signals = 0;
+  const onSignal = (): void => {
+    signals += 1;
+    stopping.resolve();
+    if (signals > 1) app?.hasten();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  app = await App.start({
+    ...options,
+    version,
+    clock,
+    log,
+    environment: process.env,
+    grpcAddresses: [
+      ...(options.grpc ? [hostPortText(options.grpc)] : []),
+      ...(options.socketPath === undefined ? [] : [`unix:${options.socketPath}`]),
+    ],
+    allowedFeatures: known(options.allowedFeatures),
+  });
+  process.stdout.write(`caisson ready grpc=${app.grpcAddresses.join(',')} admin=${app.adminAddress ?? 'off'}\n`);
+  await stopping.promise;
+  await app.shutdown();
+  process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
+  return 0;
+}
+
+const cli = createCli({
+  version,
+  environment: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  optionalFeatures,
+  onInterrupt: (listener) => {
+    process.on('SIGINT', listener);
+    return { [Symbol.dispose]: () => void process.off('SIGINT', listener) };
+  },
+  connect: connectTo,
+  serve,
+  runFile: (options, signal) =>
+    runInProcess({ ...options, clock, log: silentLog, allowedFeatures: known(options.allowedFeatures) }, signal),
+  diagnose: async () => [await diagnoseSandbox(clock)],
+});
+
+process.exitCode = await cli.run(process.argv.slice(2));
+// Whatever a library still waits for, such as the retry of an export that nobody takes, does not hold the process.
+clock.after(lingerMsMax, () => process.exit());
