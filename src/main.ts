@@ -12,6 +12,11 @@ import { silentLog } from './model/log.ts';
 import { createLog } from './telemetry/logger.ts';
 import { optionalFeatures, type OptionalFeature } from './wasm/policy.ts';
 
+// Node's experimental features that Caisson uses are chosen with care; their warnings tell a user nothing.
+process.removeAllListeners('warning').on('warning', (warning) => {
+  if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`);
+});
+
 const clock = systemClock;
 const lingerMsMax = 500;
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {

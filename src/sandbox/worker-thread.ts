@@ -7,6 +7,7 @@ import { type Transferable, Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.ts';
 import { ExecError } from '../model/exec-error.ts';
 import type { ReadyMessage } from './protocol.ts';
+import { threadProgram } from './thread-source.ts';
 import { setV8Flags } from './v8-flags.ts';
 
 const startMsMax = 30_000;
@@ -93,7 +94,9 @@ export class WorkerThread<Outgoing, Incoming> {
 
 /** Nothing of the process reaches the thread: no environment, no arguments, no standard streams. */
 function createWorker({ entry, name, data, stackMb, heapMb }: WorkerThreadOptions<never>): Worker {
-  const worker = new Worker(entry, {
+  const isTypeScript = entry.pathname.endsWith('.ts');
+  const worker = new Worker(isTypeScript ? threadProgram(entry) : entry, {
+    eval: isTypeScript,
     name,
     workerData: data,
     resourceLimits: {

@@ -9,6 +9,7 @@ import { errorData } from '../refusal.ts';
 import { type CallServices, runCall } from './call.ts';
 import { eventSink } from './event-sink.ts';
 import { rememberModuleLists } from './extism.ts';
+import { countGarbage } from './garbage.ts';
 import { keepStackFrames } from './guest-stack.ts';
 import { warmUpCall } from '../warm-up.ts';
 
@@ -30,13 +31,17 @@ function post(message: FromSandbox, transfer: readonly ArrayBuffer[] = []): void
 }
 
 async function answer(message: CallMessage): Promise<void> {
+  let instanceBytes = 0;
   try {
     const { outcome, timings } = await runCall(message, pluginOf(message), services);
+    instanceBytes = controlBlock.meters.memoryPeakBytes;
     const transfer = outcome.name === 'OK' ? [outcome.output.buffer as ArrayBuffer] : [];
     post({ type: 'ended', outcome, timings }, transfer);
   } catch (error) {
     post({ type: 'failed', error: errorData(error) });
   }
+  // Later, because until this function has returned the instance may still be reachable.
+  systemClock.after(0, () => countGarbage(instanceBytes));
 }
 
 function pluginOf({ forget, plugin, pluginKey }: CallMessage): CompiledPlugin {
