@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { missingPlatforms, readLock } from '../scripts/lock-platforms.ts';
 import { errorsDocument } from '../scripts/generate-errors-doc.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -34,7 +35,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 const roots = ['app.ts', 'engine.ts', 'in-process.ts', 'main.ts'];
 
 /** What both sides of a thread know. */
-const sharedWithThreads = ['protocol.ts', 'control-block.ts', 'refusal.ts', 'warm-up.ts'].map(
+const sharedWithThreads = ['protocol.ts', 'control-block.ts', 'refusal.ts', 'warm-up.ts', 'plugins-held.ts'].map(
   (name) => `sandbox/${name}`,
 );
 
@@ -229,6 +230,11 @@ describe('The documents', () => {
     );
     expectNone(missing, 'Add the part to the map with its invariant');
   });
+});
+
+test('The lock has the packages of every platform', () => {
+  expectNone(Object.keys(missingPlatforms(readLock())), 'Run "npm run lock:platforms"');
+  expect(readFileSync(join(root, 'package-lock.json'), 'utf8')).not.toMatch(/"resolved": "http/);
 });
 
 test('The running Node is the pinned one', () => {
