@@ -14,6 +14,7 @@ import type { RunLimits } from '../model/limits.ts';
 import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
 import { ControlBlock } from './control-block.ts';
 import { kernelModule } from './kernel/kernel.ts';
+import { pluginsHeldMax } from './plugins-held.ts';
 import type { CompiledPlugin, FromSandbox, RunTimings, SandboxData, ToSandbox } from './protocol.ts';
 import { errorFrom } from './refusal.ts';
 import { warmUpPlugin } from './warm-up.ts';
@@ -63,8 +64,6 @@ export interface SandboxOptions {
  */
 export type SandboxState = 'idle' | 'running' | 'stopping' | 'dead';
 
-/** Plugins whose modules a thread holds. */
-const pluginsHeldMax = 32;
 const stackMbDefault = 4;
 const heapMbDefault = 128;
 /** The call that a sandbox runs. */

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ControlBlock } from '../control-block.ts';
+import { pluginsHeldMax } from '../plugins-held.ts';
 import type { CallMessage, CompiledPlugin, FromSandbox, ReadyMessage, SandboxData, ToSandbox } from '../protocol.ts';
 import { errorData } from '../refusal.ts';
 import { type CallServices, runCall } from './call.ts';
@@ -23,7 +24,7 @@ const services: CallServices = {
   events: eventSink(controlBlock, (event) => post({ type: 'event', event })),
   clock: systemClock,
 };
-/** The main side decides what is kept, and how much. */
+/** The main side decides which are kept. */
 const plugins = new Map<string, CompiledPlugin>();
 
 function post(message: FromSandbox, transfer: readonly ArrayBuffer[] = []): void {
@@ -47,6 +48,7 @@ async function answer(message: CallMessage): Promise<void> {
 function pluginOf({ forget, plugin, pluginKey }: CallMessage): CompiledPlugin {
   if (forget !== undefined) plugins.delete(forget);
   if (plugin !== undefined) plugins.set(pluginKey, plugin);
+  assert(plugins.size <= pluginsHeldMax, `The thread holds at most ${pluginsHeldMax} plugins`);
   const held = plugins.get(pluginKey);
   assert(held, `The thread holds plugin "${pluginKey}"`);
   return held;

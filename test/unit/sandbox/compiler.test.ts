@@ -107,7 +107,9 @@ describe('Compiler', () => {
     await expect(compiler.analyse(wat('(module)'), memoryBytes, stopping.signal)).rejects.toMatchObject({
       reason: 'DEADLINE_EXCEEDED',
     });
+    const inItsPlace = compiler.analyse(wat('(module)'), memoryBytes);
     expect((await other).problems).toEqual([]);
+    expect((await inItsPlace).problems).toEqual([]);
     expect(getEventListeners(stopping.signal, 'abort')).toEqual([]);
   });
 

@@ -84,6 +84,18 @@ describe('Sandbox.run', () => {
     expect(events).toMatchObject([{ message: 'a' }, { fraction: 0.5 }, { message: 'b' }]);
   });
 
+  test('lets no event wait for another once they are taken', async () => {
+    await using sandboxes = new SandboxSet();
+    const sandbox = await sandboxes.start();
+    const logging = guest(`(func (export "run") (local $i i32) (loop $l (call $log_info (i64.const 0))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300)))))`);
+    expect((await runIn(sandbox, logging)).events).toHaveLength(300);
+    const report = (fraction: number): string => `(call $progress (f64.const ${fraction}) (i64.const 0) (i64.const 0))`;
+    const { outcome, events } = await runIn(sandbox, guest(`(func (export "run") ${report(0.25)} ${report(0.75)})`));
+    expect(events).toMatchObject([{ fraction: 0.25 }, { fraction: 0.75 }]);
+    expect(outcome.usage.progressCoalesced).toBe(0);
+  });
+
   test('rejects what the host cannot do, and stays usable', async () => {
     await using sandboxes = new SandboxSet();
     const sandbox = await sandboxes.start();
