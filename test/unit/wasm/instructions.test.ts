@@ -210,7 +210,8 @@ describe('the table of opcodes', () => {
       for (const immediates of candidates) {
         const found = firstUnknown([opcode, immediates, sentinel]);
         if (found === undefined) continue;
-        if (found.v8 !== found.ours) expect.fail(`opcode ${opcode} with ${immediates}: ${JSON.stringify(found)}`);
+        if (found.v8 !== found.ours)
+          expect.fail(`opcode ${JSON.stringify(opcode)} with ${immediates.map(String).join()}: ${JSON.stringify(found)}`);
         agreements++;
       }
       if (agreements === 0) unsettled.push(opcode.map((byte) => byte.toString(16)).join(' '));
