@@ -211,7 +211,9 @@ describe('the table of opcodes', () => {
         const found = firstUnknown([opcode, immediates, sentinel]);
         if (found === undefined) continue;
         if (found.v8 !== found.ours)
-          expect.fail(`opcode ${JSON.stringify(opcode)} with ${immediates.map(String).join()}: ${JSON.stringify(found)}`);
+          expect.fail(
+            `opcode ${JSON.stringify(opcode)} with ${immediates.map(String).join()}: ${JSON.stringify(found)}`,
+          );
         agreements++;
       }
       if (agreements === 0) unsettled.push(opcode.map((byte) => byte.toString(16)).join(' '));
