@@ -14,6 +14,7 @@ import { startEngine } from './engine.ts';
 import { type ExecutionEvent, ExecutionEventSchema, Outcome } from './gen/caisson/v1/execution_pb.ts';
 import type { DoctorCheck } from './cli/dependencies.ts';
 import type { Action } from './model/execution.ts';
+import type { FuelProfile } from './model/fuel-profile.ts';
 import { type Log, silentLog } from './model/log.ts';
 import { referenceOf } from './model/plugin.ts';
 import { eventMessage } from './rpc/convert-execution.ts';
@@ -26,6 +27,8 @@ export interface InProcessRun {
   readonly manifestText: string;
   readonly action: Action;
   readonly allowedFeatures: readonly OptionalFeature[];
+  /** Told at the end where the fuel went. */
+  readonly profiled?: (profile: FuelProfile) => void;
 }
 
 /** Yields the events, the outcome last; aborting the signal stops the guest and still yields the outcome. */
@@ -48,7 +51,8 @@ export async function* runInProcess(run: InProcessRun, signal: AbortSignal): Asy
   );
   const header = { manifestText, sha256: digestOf(module), sizeBytes: module.length };
   const { version } = await engine.registry.publish(header, chunksOf(module), signal);
-  const execution = engine.executions.start({ ...run.action, plugin: referenceOf(version) }, { signal });
+  const options = { signal, ...(run.profiled && { profiled: run.profiled }) };
+  const execution = engine.executions.start({ ...run.action, plugin: referenceOf(version) }, options);
   const reading = new AbortController();
   let previous = 0;
   for await (const stored of engine.executions.attach(execution.id, 0, reading.signal)) {

@@ -9,6 +9,7 @@ import type { ServeOptions } from './cli/dependencies.ts';
 import { hostPortText } from './cli/values.ts';
 import { diagnoseSandbox, runInProcess } from './in-process.ts';
 import { silentLog } from './model/log.ts';
+import { inspectPlugin } from './plugins/inspection.ts';
 import { createLog } from './telemetry/logger.ts';
 import { optionalFeatures, type OptionalFeature } from './wasm/policy.ts';
 
@@ -72,6 +73,7 @@ const cli = createCli({
   serve,
   runFile: (options, signal) =>
     runInProcess({ ...options, clock, log: silentLog, allowedFeatures: known(options.allowedFeatures) }, signal),
+  inspectModule: (options) => inspectPlugin({ ...options, allowedFeatures: known(options.allowedFeatures) }),
   diagnose: async () => [await diagnoseSandbox(clock)],
 });
 

@@ -35,9 +35,14 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 const roots = ['app.ts', 'engine.ts', 'in-process.ts', 'main.ts'];
 
 /** What both sides of a thread know. */
-const sharedWithThreads = ['protocol.ts', 'control-block.ts', 'refusal.ts', 'warm-up.ts', 'plugins-held.ts'].map(
-  (name) => `sandbox/${name}`,
-);
+const sharedWithThreads = [
+  'protocol.ts',
+  'control-block.ts',
+  'refusal.ts',
+  'warm-up.ts',
+  'plugins-held.ts',
+  'import-prices.ts',
+].map((name) => `sandbox/${name}`);
 
 /** Package -> the only parts that may import it. */
 const soleImporters: readonly { readonly package: RegExp; readonly parts: readonly string[] }[] = [

@@ -41,6 +41,8 @@ export interface CallContext {
   readonly clock: Clock;
   readonly limits: RunLimits;
   readonly config: ReadonlyMap<string, string>;
+  /** Charges the guest fuel for bytes of text or data that the host reads or copies, beyond what the call costs by itself. */
+  chargeBytes(bytes: number): void;
   /** Notes how the call shall end. The host function then answers with `stopped`, on which the kernel traps. */
   stop(kind: OutcomeKind, message: string): void;
   /** Notes that the host failed. */

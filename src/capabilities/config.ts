@@ -14,7 +14,9 @@ export function configFunctions(call: CallContext): HostFunctions {
       const value = name && name.length <= fixedLimits.configKeyBytes ? valueOf(call, name) : undefined;
       call.blocks.free(key);
       if (value === undefined) return 0n;
-      const block = call.blocks.write(encoder.encode(value));
+      const bytes = encoder.encode(value);
+      call.chargeBytes(bytes.length);
+      const block = call.blocks.write(bytes);
       if (block !== undefined) return block;
       call.stop('KERNEL_MEMORY', 'No kernel memory is left for the value of a configuration key');
       return stopped.address;
@@ -23,6 +25,7 @@ export function configFunctions(call: CallContext): HostFunctions {
 }
 
 function valueOf(call: CallContext, name: Uint8Array): string | undefined {
+  call.chargeBytes(name.length);
   const key = exactText(name);
   return key === undefined ? undefined : call.config.get(key);
 }

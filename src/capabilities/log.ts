@@ -13,6 +13,7 @@ export function logFunctions(call: CallContext): HostFunctions {
 
   const keep = (level: LogLevel, bytes: Uint8Array): boolean => {
     if (lines >= fixedLimits.logLines || call.meters.logBytes >= call.limits.logBytes) return false;
+    call.chargeBytes(Math.min(bytes.length, fixedLimits.logLineBytes));
     const message = shownText(bytes, fixedLimits.logLineBytes);
     const messageBytes = Buffer.byteLength(message);
     if (call.meters.logBytes + messageBytes > call.limits.logBytes) return false;

@@ -41,12 +41,15 @@ export function progressReporter(call: CallContext): ProgressReporter {
   const progress = (fraction: number, message: bigint, data: bigint): void => {
     meters.progressEvents++;
     if (newest !== undefined) meters.progressCoalesced++;
-    newest = {
+    const report = {
       fraction,
       // One byte beyond the bound, to see that there is more.
       message: copyOf(blocks.view(message), fixedLimits.progressMessageBytes + 1),
       data: copyOf(blocks.view(data), fixedLimits.progressDataBytes),
     };
+    // For every report, sent or merged: which are merged depends on time, and fuel must not.
+    call.chargeBytes(report.message.length + report.data.length);
+    newest = report;
     blocks.free(data);
     blocks.free(message);
     if (!events.crowded && allowed()) flush();

@@ -23,14 +23,20 @@ export function varsFunctions(call: CallContext): HostFunctions {
     const bytesFreed = before === undefined ? 0 : nameBytes + before.length;
     const bytes = bytesHeld - bytesFreed + nameBytes + value.length;
     if (bytes > call.limits.varBytes) return false;
+    call.chargeBytes(value.length);
     variables.set(name, value.slice());
     bytesHeld = bytes;
     return true;
   };
 
+  const nameOf = (block: Uint8Array): string | undefined => {
+    call.chargeBytes(block.length);
+    return exactText(block);
+  };
+
   const set = (key: bigint, value: bigint): number => {
     const nameBlock = call.blocks.view(key);
-    const name = nameBlock && exactText(nameBlock);
+    const name = nameBlock && nameOf(nameBlock);
     if (nameBlock === undefined || name === undefined) return misused(call, 'whose name is not a block of UTF-8 text');
     const nameBytes = nameBlock.length;
     if (value === 0n) {
@@ -48,10 +54,11 @@ export function varsFunctions(call: CallContext): HostFunctions {
     /** A new block with the variable's value, or 0. Frees the key. */
     var_get(key: bigint): bigint {
       const nameBlock = call.blocks.view(key);
-      const name = nameBlock && exactText(nameBlock);
+      const name = nameBlock && nameOf(nameBlock);
       const value = name === undefined ? undefined : variables.get(name);
       call.blocks.free(key);
       if (value === undefined) return 0n;
+      call.chargeBytes(value.length);
       const block = call.blocks.write(value);
       if (block !== undefined) return block;
       call.stop('KERNEL_MEMORY', 'No kernel memory is left for the value of a variable');

@@ -5,7 +5,9 @@
 
 import type { Readable } from 'node:stream';
 import type { ExecutionEvent } from '../gen/caisson/v1/execution_pb.ts';
+import type { FuelProfile } from '../model/fuel-profile.ts';
 import type { Action } from '../model/execution.ts';
+import type { ModuleInspection } from '../model/module-description.ts';
 import type { Connection } from './connection.ts';
 import type { Sink } from './output.ts';
 import type { HostPort } from './values.ts';
@@ -31,6 +33,8 @@ export interface CliDependencies {
    * guest and still yields the outcome. Throws ExecError for what is refused.
    */
   runFile(options: RunOptions, signal: AbortSignal): AsyncIterable<ExecutionEvent>;
+  /** What is to be seen in a module, and what a server would say about it; runs none of it. Does not throw for a bad module. */
+  inspectModule(options: InspectOptions): ModuleInspection;
   /** Checks of parts that the command line does not see, such as the embedded kernel. Never rejects. */
   diagnose(): Promise<readonly DoctorCheck[]>;
 }
@@ -65,6 +69,17 @@ export interface RunOptions {
   readonly manifestText: string;
   /** What to run; `plugin` is the name in the manifest, or empty if that cannot be read. */
   readonly action: Action;
+  /** Told at the end of the run where its fuel went. */
+  readonly profiled?: (profile: FuelProfile) => void;
+  readonly allowedFeatures: readonly string[];
+}
+
+export interface InspectOptions {
+  readonly module: Uint8Array;
+  /** Undefined if there is none: then the default limits hold, and every capability counts as granted. */
+  readonly manifestText: string | undefined;
+  /** How many functions are described, the dearest first. */
+  readonly functionsMax: number;
   readonly allowedFeatures: readonly string[];
 }
 

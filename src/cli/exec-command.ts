@@ -5,18 +5,20 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Execution, ExecutionEvent, ExecuteStreamRequestSchema } from '../gen/caisson/v1/execution_pb.ts';
 import { capabilityNames } from '../model/capability.ts';
+import type { FuelProfile } from '../model/fuel-profile.ts';
 import type { Action } from '../model/execution.ts';
 import type { LimitsAsked } from '../model/limits.ts';
 import type { Connection } from './connection.ts';
 import { addressOption, type CliContext, calls, jsonOption, runs, type ServerOptions } from './context.ts';
 import { exitCodeHelp, exitCodes } from './exit-codes.ts';
 import { LocalError } from './failure.ts';
+import { reportFuel } from './fuel-report.ts';
 import { type FollowOptions, follow } from './follow.ts';
 import { readInput } from './input.ts';
 import { findManifest, readManifestFor, readModule } from './module-files.ts';
 import { reportOutcome } from './outcome-report.ts';
 import { shown } from './output.ts';
-import { collectPair, parseDuration, parseSize } from './values.ts';
+import { collectPair, parseDuration, parseSize, wholeNumber } from './values.ts';
 
 interface ActionOptions {
   readonly input?: string | false;
@@ -24,6 +26,7 @@ interface ActionOptions {
   readonly config?: ReadonlyMap<string, string>;
   readonly label?: ReadonlyMap<string, string>;
   readonly timeout?: number;
+  readonly fuel?: number;
   readonly memory?: number;
   readonly outputLimit?: number;
   readonly requestId?: string;
@@ -38,6 +41,7 @@ interface ExecOptions extends ActionOptions {
 interface RunFileOptions extends ActionOptions {
   readonly manifest?: string;
   readonly allowWasmFeature?: readonly string[];
+  readonly fuelReport?: true;
 }
 
 const execExamples = `
@@ -81,6 +85,7 @@ export function addRunCommand(program: Command, context: CliContext): void {
     .argument('<function>', 'an exported function')
     .option('--manifest <file>', 'the manifest of the module')
     .addOption(allowFeatureOption(context.dependencies.optionalFeatures))
+    .option('--fuel-report', 'show which functions spent the fuel')
     .addHelpText('after', runExamples + exitCodeHelp);
   addActionOptions(command);
   runs<RunFileOptions>(command, context, (options, words) => runFile(context, options, words));
@@ -100,6 +105,7 @@ function addActionOptions(command: Command): void {
       collectPair,
     )
     .option('-t, --timeout <duration>', 'longest run, such as 10s or 250ms', parseDuration)
+    .option('--fuel <units>', 'most fuel of the run, such as 1000000000', wholeNumber(1))
     .option('-m, --memory <size>', 'most memory of the guest, such as 64MiB', parseSize)
     .option('--output-limit <size>', 'most output, such as 1MiB', parseSize)
     .option('-l, --label <key=value>', 'a label kept with the execution; may be repeated', collectPair)
@@ -162,13 +168,22 @@ async function runFile(context: CliContext, options: RunFileOptions, words: read
   const action = { ...(await actionOf(words, options, context)), plugin: pluginNameIn(manifestText) };
   const stopped = new AbortController();
   const allowedFeatures = options.allowWasmFeature ?? [];
-  const events = context.dependencies.runFile({ module, manifestText, action, allowedFeatures }, stopped.signal);
+  let profile: FuelProfile | undefined;
+  const profiled = (told: FuelProfile): void => {
+    profile = told;
+  };
+  const events = context.dependencies.runFile(
+    { module, manifestText, action, allowedFeatures, ...(options.fuelReport && { profiled }) },
+    stopped.signal,
+  );
   const following: FollowOptions = {
     verbose: options.verbose === true && options.json !== true,
     cancel: () => stopped.abort(),
     abandon: () => stopped.abort(),
   };
-  return report(await follow(events, context, following), context, options);
+  const exitCode = await report(await follow(events, context, following), context, options);
+  if (profile) reportFuel(profile, context.output, options.json === true);
+  return exitCode;
 }
 
 function report(execution: Execution | undefined, context: CliContext, options: ActionOptions): Promise<number> {
@@ -192,16 +207,17 @@ async function actionOf(
   };
 }
 
-function limitsOf({ timeout, memory, outputLimit }: ActionOptions): LimitsAsked {
+function limitsOf({ timeout, fuel, memory, outputLimit }: ActionOptions): LimitsAsked {
   return {
     ...(timeout !== undefined && { timeoutMs: timeout }),
+    ...(fuel !== undefined && { fuel }),
     ...(memory !== undefined && { memoryBytes: memory }),
     ...(outputLimit !== undefined && { outputBytes: outputLimit }),
   };
 }
 
 function requestOf(action: Action): MessageInitShape<typeof ExecuteStreamRequestSchema> {
-  const { timeoutMs, memoryBytes, outputBytes } = action.limits;
+  const { timeoutMs, fuel, memoryBytes, outputBytes } = action.limits;
   return {
     plugin: action.plugin,
     function: action.function,
@@ -211,6 +227,7 @@ function requestOf(action: Action): MessageInitShape<typeof ExecuteStreamRequest
       ...(timeoutMs !== undefined && {
         timeout: { seconds: BigInt(Math.floor(timeoutMs / 1_000)), nanos: (timeoutMs % 1_000) * 1_000_000 },
       }),
+      ...(fuel !== undefined && { fuel: BigInt(fuel) }),
       ...(memoryBytes !== undefined && { memoryBytes: BigInt(memoryBytes) }),
       ...(outputBytes !== undefined && { outputBytes: BigInt(outputBytes) }),
     },

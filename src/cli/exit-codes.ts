@@ -13,11 +13,11 @@ export const exitCodes = {
   brokenPipe: 141,
 } as const;
 
-/** 12 is kept for FUEL_EXHAUSTED. */
 const outcomeCodes: Readonly<Record<Exclude<keyof typeof Outcome, 'UNSPECIFIED'>, number>> = {
   OK: 0,
   PLUGIN_ERROR: 10,
   TRAP: 11,
+  FUEL_EXHAUSTED: 12,
   MEMORY_EXHAUSTED: 13,
   TIMED_OUT: 14,
   CANCELED: 15,
@@ -66,7 +66,7 @@ Exit codes:
   2   usage error           22  refused: exists already
   10  PLUGIN_ERROR          23  refused: state does not allow it
   11  TRAP                  24  refused: too much at once
-  12  (FUEL_EXHAUSTED)      25  server not available
+  12  FUEL_EXHAUSTED        25  server not available
   13  MEMORY_EXHAUSTED      26  deadline passed
   14  TIMED_OUT             27  not permitted
   15  CANCELED              28  canceled

@@ -84,6 +84,7 @@ export function usageText(usage: Usage): string {
     `wall ${durationText(usage.wallDuration)}`,
     `queue ${durationText(usage.queueDuration)}`,
     `run ${durationText(usage.runDuration)}`,
+    `fuel ${usage.fuelIsLowerBound ? 'at least ' : ''}${usage.fuel.toLocaleString('en')}`,
     `memory ${sizeText(usage.memoryPeakBytes)}`,
     `in ${sizeText(usage.inputBytes)}`,
     `out ${sizeText(usage.outputBytes)}`,

@@ -1,4 +1,4 @@
-/** `caisson plugin`: publish, validate, list, show, start, stop, retire and delete plugins of a server. */
+/** `caisson plugin`: publish, validate, inspect, list, show, start, stop, retire and delete plugins of a server. */
 
 import { toJson } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
@@ -12,9 +12,11 @@ import { type Connection, uploadParts } from './connection.ts';
 import { addressOption, type CliContext, calls, type JsonOptions, jsonOption, type ServerOptions } from './context.ts';
 import { exitCodeOfRefusal, exitCodes } from './exit-codes.ts';
 import { sizeText, stateText, timeText } from './forms.ts';
+import { addInspectCommand } from './inspect-command.ts';
 import { readManifestFor, readModule } from './module-files.ts';
 import { factsText, type Output, shown, tableText } from './output.ts';
 import { collectPages, pageLimitOption } from './pages.ts';
+import { verdictText } from './verdict.ts';
 
 type Options = ServerOptions & JsonOptions;
 type UploadOptions = Options & { readonly manifest?: string };
@@ -25,10 +27,11 @@ const referenceHelp = 'name@version, or sha256:<digest>';
 export function addPluginCommands(program: Command, context: CliContext): void {
   const plugin = program
     .command('plugin')
-    .summary('publish, validate, list and manage plugins')
-    .description('Works with the plugins of a server.');
+    .summary('publish, validate, inspect, list and manage plugins')
+    .description('Works with the plugins of a server, and looks into modules before they are published.');
   addPublish(plugin, context);
   addValidate(plugin, context);
+  addInspectCommand(plugin, context);
   addList(plugin, context);
   addShow(plugin, context);
   addChange(plugin, context, 'start', 'make a version accept executions again', (server, reference) =>
@@ -203,11 +206,7 @@ function printPlugin(plugin: PluginVersion, output: Output, { json }: JsonOption
 }
 
 function printReport(report: ValidationReport, output: Output): void {
-  output.line(report.valid ? 'Valid: it could be published' : `Not valid: ${problemCount(report.problems.length)}`);
-  for (const { reason, location, message, manifestLine } of report.problems) {
-    output.line(`  ${shown(reason)} at ${shown(location) || 'the upload'}: ${shown(message)}`);
-    if (manifestLine !== '') output.line(`    add to the manifest: ${shown(manifestLine)}`);
-  }
+  output.print(verdictText(report));
   output.print(
     factsText([
       ['digest', report.digest],
@@ -224,8 +223,4 @@ function printReport(report: ValidationReport, output: Output): void {
       ],
     ]),
   );
-}
-
-function problemCount(count: number): string {
-  return count === 1 ? '1 problem' : `${count} problems`;
 }

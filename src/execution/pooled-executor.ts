@@ -77,7 +77,9 @@ async function admit(
   using held = lease;
   if (signal.aborted) return notBegun(action, signal);
   context.report({ type: 'stage', stage: 'RUNNING' });
-  const { outcome, timings } = await held.sandbox.run(callOf(action, context.id, plugin), context);
+  const call = { ...callOf(action, context.id, plugin), profiled: context.profiled !== undefined };
+  const { outcome, timings, profile } = await held.sandbox.run(call, context);
+  if (profile) context.profiled?.(profile);
   if (timings) {
     phases.guestStartMs = timings.guestStartMs;
     phases.guestEndMs = timings.guestEndMs;

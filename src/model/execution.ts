@@ -1,6 +1,7 @@
 /** What to run, in what context, and what is reported while it runs. Types only. */
 
 import type { LimitsAsked, RunLimits } from './limits.ts';
+import type { FuelProfile } from './fuel-profile.ts';
 import type { Outcome } from './outcome.ts';
 import type { PluginVersion } from './plugin.ts';
 import type { TraceSpan } from './trace.ts';
@@ -61,6 +62,8 @@ export interface ExecutionContext {
   report(event: RunEvent): void;
   /** Told once, at the end of the run, when its phases began; absent if nobody wants to know. */
   measured?(phases: RunPhases): void;
+  /** Told once, at the end of the run, where its fuel went; absent if nobody wants to know, which is cheaper. */
+  profiled?(profile: FuelProfile): void;
 }
 
 export interface Executor {

@@ -13,6 +13,10 @@ const mebi = 1_048_576;
 export interface RunLimits {
   /** From the start of the run to its end. */
   readonly timeoutMs: number;
+  /** Units of fuel; see docs/fuel.md. */
+  readonly fuel: number;
+  /** Percentage of a processor that the guest may take over time. */
+  readonly cpuPercent: number;
   /** All linear memories and growable tables of the guest together; a multiple of 64 KiB. */
   readonly memoryBytes: number;
   readonly inputBytes: number;
@@ -34,6 +38,8 @@ interface LimitRange {
 
 export const runLimitRanges: Readonly<Record<RunLimitName, LimitRange>> = {
   timeoutMs: { default: 30_000, max: 300_000, field: 'limits.timeout' },
+  fuel: { default: 1e12, max: 1e13, field: 'limits.fuel' },
+  cpuPercent: { default: 100, max: 100, field: 'limits.cpu_percent' },
   memoryBytes: { default: 64 * mebi, max: 512 * mebi, field: 'limits.memory_bytes' },
   inputBytes: { default: 4 * mebi, max: 16 * mebi, field: 'limits.input_bytes' },
   outputBytes: { default: 4 * mebi, max: 16 * mebi, field: 'limits.output_bytes' },
@@ -84,6 +90,8 @@ export function resolveLimits(request: LimitsAsked, manifest: LimitsAsked): RunL
   const memoryBytes = resolve('memoryBytes');
   return {
     timeoutMs: resolve('timeoutMs'),
+    fuel: resolve('fuel'),
+    cpuPercent: resolve('cpuPercent'),
     memoryBytes: Math.max(wasmPageBytes, memoryBytes - (memoryBytes % wasmPageBytes)),
     inputBytes: resolve('inputBytes'),
     outputBytes: resolve('outputBytes'),
@@ -107,11 +115,20 @@ export function limitViolations(asked: LimitsAsked): readonly FieldViolation[] {
   return violations;
 }
 
-/** Bytes come whole; a time may have a fraction of a millisecond. */
+/** Bytes and units come whole; a time may have a fraction of a millisecond. */
 function isWhole(name: RunLimitName, value: number): boolean {
   return name === 'timeoutMs' ? Number.isFinite(value) : Number.isInteger(value);
 }
 
 function describeLimit(name: RunLimitName, value: number): string {
-  return name === 'timeoutMs' ? `${value / 1_000} s` : `${value} bytes`;
+  switch (name) {
+    case 'timeoutMs':
+      return `${value / 1_000} s`;
+    case 'fuel':
+      return `${value} units`;
+    case 'cpuPercent':
+      return `${value} %`;
+    default:
+      return `${value} bytes`;
+  }
 }

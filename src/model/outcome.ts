@@ -8,6 +8,7 @@ export type OutcomeName =
   | 'OK'
   | 'PLUGIN_ERROR'
   | 'TRAP'
+  | 'FUEL_EXHAUSTED'
   | 'MEMORY_EXHAUSTED'
   | 'TIMED_OUT'
   | 'CANCELED'
@@ -34,6 +35,7 @@ export const outcomeKinds = {
   INDIRECT_CALL: { outcome: 'TRAP', help: 'The guest called through a null or mistyped reference.' },
   UNCAUGHT_EXCEPTION: { outcome: 'TRAP', help: 'The guest threw a WebAssembly exception that nobody caught.' },
   TRAP: { outcome: 'TRAP', help: 'The guest trapped in another way; the message says which.' },
+  FUEL: { outcome: 'FUEL_EXHAUSTED', help: 'The run needed more fuel than limits.fuel.' },
   GUEST_MEMORY: {
     outcome: 'MEMORY_EXHAUSTED',
     help: 'The guest failed when its memories had reached limits.memory_bytes.',
@@ -79,6 +81,10 @@ export interface Usage {
   readonly progressCoalesced: number;
   readonly logBytes: number;
   readonly logLinesDropped: number;
+  /** Units; see docs/fuel.md. */
+  readonly fuel: number;
+  /** Whether up to one slice is missing from it. */
+  readonly fuelIsLowerBound: boolean;
 }
 
 export const emptyUsage: Usage = {
@@ -93,6 +99,8 @@ export const emptyUsage: Usage = {
   progressCoalesced: 0,
   logBytes: 0,
   logLinesDropped: 0,
+  fuel: 0,
+  fuelIsLowerBound: false,
 };
 
 export type Outcome =

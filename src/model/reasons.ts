@@ -34,11 +34,6 @@ export const reasons = {
     retryable: false,
     help: 'Choose a limit between 0 and the maximum that the message names; 0 means the default.',
   },
-  FUEL_NOT_METERED: {
-    code: 'FAILED_PRECONDITION',
-    retryable: false,
-    help: 'Leave limits.fuel unset: this server does not meter fuel.',
-  },
   INPUT_TOO_LARGE: {
     code: 'INVALID_ARGUMENT',
     retryable: false,

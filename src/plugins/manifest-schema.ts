@@ -89,6 +89,8 @@ const limits = z.strictObject({
   input_bytes: limit('inputBytes').optional(),
   output_bytes: limit('outputBytes').optional(),
   log_bytes: limit('logBytes').optional(),
+  fuel: limit('fuel').optional(),
+  cpu_percent: limit('cpuPercent').optional(),
 });
 
 const notOffered = (what: string) =>
@@ -183,6 +185,8 @@ function limitsOf(json: Pick<ManifestJson, 'timeout_ms' | 'memory' | 'limits'>):
     outputBytes: json.limits?.output_bytes,
     logBytes: json.limits?.log_bytes,
     varBytes: json.memory?.max_var_bytes,
+    fuel: json.limits?.fuel,
+    cpuPercent: json.limits?.cpu_percent,
   };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
 }

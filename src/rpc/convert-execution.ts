@@ -22,10 +22,10 @@ import {
   Stage,
   type UsageSchema,
 } from '../gen/caisson/v1/execution_pb.ts';
-import { ExecError, type FieldViolation } from '../model/exec-error.ts';
 import type { Action, LogLevel as LogLevelName } from '../model/execution.ts';
 import { fixedLimits, type LimitsAsked, limitViolations } from '../model/limits.ts';
 import type { OutcomeName, Usage } from '../model/outcome.ts';
+import { costTableVersion } from '../wasm/metering/costs.ts';
 import type { Refusal } from './details.ts';
 import { cursorOf, pageSizeOf } from './pages.ts';
 import { checkReference } from './references.ts';
@@ -40,7 +40,7 @@ const functionNameBytesMax = 255;
 const executionIdLengthMax = 64;
 const printableAscii = /^[\x20-\x7e]*$/;
 
-/** The action that a request asks for. Throws REQUEST_INVALID, LIMIT_OUT_OF_RANGE or FUEL_NOT_METERED naming every wrong field. */
+/** The action that a request asks for. Throws REQUEST_INVALID or LIMIT_OUT_OF_RANGE naming every wrong field. */
 export function actionOf(request: AnyExecuteRequest, options: { readonly requestIdRequired?: boolean } = {}): Action {
   const violations = new Violations();
   checkReference(violations, request.plugin);
@@ -50,16 +50,14 @@ export function actionOf(request: AnyExecuteRequest, options: { readonly request
   checkRequestId(violations, request.requestId);
   checkLabels(violations, request.labels);
   const limits = limitsOf(violations, request.limits);
-  const outOfRange = limitRangeViolations(limits, request.limits);
   const formIsWrong = violations.any;
-  violations.addAll(outOfRange);
+  violations.addAll(limitViolations(limits));
   violations.throwIfAny(formIsWrong ? 'REQUEST_INVALID' : 'LIMIT_OUT_OF_RANGE');
-  refuseFuel(request.limits);
   return {
     plugin: request.plugin,
     function: request.function,
     // A copy: the bytes are a view into a receive buffer that other calls share.
-    input: Uint8Array.from(request.input),
+    input: new Uint8Array(request.input),
     config: new Map(Object.entries(request.config)),
     limits,
     requestId: request.requestId,
@@ -161,23 +159,10 @@ function limitsOf(violations: Violations, limits: Limits | undefined): LimitsAsk
   }
   return {
     ...(timeoutMs !== undefined && timeoutMs !== 0 && { timeoutMs }),
+    ...(limits.fuel !== 0n && { fuel: Number(limits.fuel) }),
     ...(limits.memoryBytes !== 0n && { memoryBytes: Number(limits.memoryBytes) }),
     ...(limits.outputBytes !== 0n && { outputBytes: Number(limits.outputBytes) }),
   };
-}
-
-function limitRangeViolations(asked: LimitsAsked, limits: Limits | undefined): readonly FieldViolation[] {
-  const negativeFuel = limits !== undefined && limits.fuel < 0n;
-  const fuel = { field: 'limits.fuel', description: 'must not be negative; leave it unset' };
-  return [...limitViolations(asked), ...(negativeFuel ? [fuel] : [])];
-}
-
-function refuseFuel(limits: Limits | undefined): void {
-  if (limits === undefined || limits.fuel === 0n) return;
-  throw new ExecError(
-    'FUEL_NOT_METERED',
-    `limits.fuel is ${limits.fuel}, but this server does not meter fuel: leave it unset`,
-  );
 }
 
 function checkExecutionId(violations: Violations, id: string): void {
@@ -197,6 +182,7 @@ const outcomes: Readonly<Record<OutcomeName, Outcome>> = {
   OK: Outcome.OK,
   PLUGIN_ERROR: Outcome.PLUGIN_ERROR,
   TRAP: Outcome.TRAP,
+  FUEL_EXHAUSTED: Outcome.FUEL_EXHAUSTED,
   MEMORY_EXHAUSTED: Outcome.MEMORY_EXHAUSTED,
   TIMED_OUT: Outcome.TIMED_OUT,
   CANCELED: Outcome.CANCELED,
@@ -259,6 +245,9 @@ function usageMessage(usage: Usage): MessageInitShape<typeof UsageSchema> {
     progressCoalesced: BigInt(usage.progressCoalesced),
     logBytes: BigInt(usage.logBytes),
     logLinesDropped: BigInt(usage.logLinesDropped),
+    fuel: BigInt(usage.fuel),
+    fuelIsLowerBound: usage.fuelIsLowerBound,
+    fuelCostVersion: costTableVersion,
   };
 }
 

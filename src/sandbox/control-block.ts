@@ -7,6 +7,8 @@
 import type { CallMeters } from '../capabilities/call-context.ts';
 
 export interface RunMeters extends CallMeters {
+  /** Units, as told at the last slice. */
+  fuel: number;
   memoryPeakBytes: number;
 }
 
@@ -21,6 +23,7 @@ const meterNames = [
   'logBytes',
   'logLinesDropped',
   'memoryPeakBytes',
+  'fuel',
 ] as const satisfies readonly (keyof RunMeters)[];
 
 export class ControlBlock {
@@ -40,7 +43,8 @@ export class ControlBlock {
   }
 
   /** Main side, before a call. */
-  resetMeters(): void {
+  reset(): void {
+    Atomics.store(this.#words, cancelWord, 0);
     this.#cells.fill(0);
   }
 
@@ -54,9 +58,20 @@ export class ControlBlock {
     return (sent - Atomics.load(this.#words, takenWord)) | 0;
   }
 
-  /** Main side: asks the guest to stop. Nothing in the thread heeds it until guests are metered. */
+  /** Main side: asks the guest to stop at its next slice, and wakes it if it waits. */
   requestStop(): void {
     Atomics.store(this.#words, cancelWord, 1);
+    Atomics.notify(this.#words, cancelWord);
+  }
+
+  /** Thread side. */
+  get isStopRequested(): boolean {
+    return Atomics.load(this.#words, cancelWord) !== 0;
+  }
+
+  /** Thread side: waits until the guest shall stop, but no longer than `ms`. */
+  waitForStop(ms: number): void {
+    Atomics.wait(this.#words, cancelWord, 0, ms);
   }
 }
 

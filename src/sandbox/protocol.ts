@@ -2,10 +2,12 @@
 
 import type { Digest } from '../base/digest.ts';
 import type { CapabilityName } from '../model/capability.ts';
+import type { FuelProfile } from '../model/fuel-profile.ts';
 import type { GuestEvent } from '../model/execution.ts';
 import type { RunLimits } from '../model/limits.ts';
 import type { Outcome } from '../model/outcome.ts';
 import type { Reason } from '../model/reasons.ts';
+import type { OffsetMap } from '../wasm/metering/offset-map.ts';
 import type { ModuleInfo } from '../wasm/inspect.ts';
 import type { ModulePolicy } from '../wasm/policy.ts';
 import type { WasmProblem } from '../wasm/problem.ts';
@@ -33,8 +35,8 @@ export interface CompiledPlugin {
   readonly lifecycle: readonly string[];
   /** Exports of the adapter that are the guest's memories. */
   readonly memories: readonly string[];
-  /** Those of the memories whose maximum is set by the limit of memory, not by the module. */
-  readonly clampedMemories: readonly string[];
+  /** From positions in the code that runs to those in the module as published. */
+  readonly offsets: OffsetMap;
 }
 
 // Sandbox.
@@ -58,6 +60,8 @@ export interface CallMessage {
   readonly config: ReadonlyMap<string, string>;
   readonly capabilities: readonly CapabilityName[];
   readonly limits: RunLimits;
+  /** Whether the answer shall say where the fuel went. */
+  readonly profiled: boolean;
 }
 
 export type ToSandbox = CallMessage;
@@ -71,7 +75,12 @@ export interface RunTimings {
 
 export type FromSandbox =
   | { readonly type: 'event'; readonly event: GuestEvent }
-  | { readonly type: 'ended'; readonly outcome: Outcome; readonly timings: RunTimings }
+  | {
+      readonly type: 'ended';
+      readonly outcome: Outcome;
+      readonly timings: RunTimings;
+      readonly profile: FuelProfile | undefined;
+    }
   | { readonly type: 'failed'; readonly error: ErrorData };
 
 // Compiler.

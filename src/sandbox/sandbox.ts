@@ -9,6 +9,7 @@ import { onAbort } from '../base/signals.ts';
 import { AbortReason } from '../model/abort-reason.ts';
 import type { CapabilityName } from '../model/capability.ts';
 import { ExecError } from '../model/exec-error.ts';
+import type { FuelProfile } from '../model/fuel-profile.ts';
 import type { GuestEvent } from '../model/execution.ts';
 import type { RunLimits } from '../model/limits.ts';
 import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
@@ -28,6 +29,8 @@ export interface SandboxCall {
   readonly config: ReadonlyMap<string, string>;
   readonly capabilities: readonly CapabilityName[];
   readonly limits: RunLimits;
+  /** Whether the result shall say where the fuel went; default false. */
+  readonly profiled?: boolean;
 }
 
 export interface SandboxResult {
@@ -35,6 +38,8 @@ export interface SandboxResult {
   readonly outcome: Outcome;
   /** Absent if the guest had to be killed. */
   readonly timings: RunTimings | undefined;
+  /** Where the fuel went, if the call asked for it and the guest did not have to be killed. */
+  readonly profile?: FuelProfile | undefined;
 }
 
 export interface SandboxRun {
@@ -51,6 +56,8 @@ export interface SandboxOptions {
   readonly stackMb?: number;
   /** JavaScript heap of the thread, in which no guest memory lies. Default 128. */
   readonly heapMb?: number;
+  /** How long a guest that shall stop may take to reach its next slice of fuel before its thread is ended. Default 50. */
+  readonly stopGraceMs?: number;
 }
 
 /**
@@ -59,6 +66,7 @@ export interface SandboxOptions {
  * | idle     | running        | run                                   |
  * | running  | idle           | the thread's answer                   |
  * | running  | stopping       | the signal                            |
+ * | stopping | idle           | the thread's answer                   |
  * | idle, running | stopping  | dispose                               |
  * | any      | dead           | the thread's end                      |
  */
@@ -66,6 +74,8 @@ export type SandboxState = 'idle' | 'running' | 'stopping' | 'dead';
 
 const stackMbDefault = 4;
 const heapMbDefault = 128;
+const stopGraceMsDefault = 50;
+
 /** The call that a sandbox runs. */
 interface RunningCall {
   readonly call: SandboxCall;
@@ -79,15 +89,18 @@ export class Sandbox implements AsyncDisposable {
   readonly id: number;
   readonly #clock: Clock;
   readonly #control: ControlBlock;
+  readonly #stopGraceMs: number;
   /** Keys of the plugins that the thread holds, least recently used first. */
   readonly #held = new Set<string>();
   #thread!: WorkerThread<ToSandbox, FromSandbox>;
   #state: SandboxState = 'idle';
   #running: RunningCall | undefined;
+  #grace: Disposable | undefined;
 
-  private constructor({ id, clock }: SandboxOptions) {
+  private constructor({ id, clock, stopGraceMs = stopGraceMsDefault }: SandboxOptions) {
     this.id = id;
     this.#clock = clock;
+    this.#stopGraceMs = stopGraceMs;
     this.#control = new ControlBlock();
   }
 
@@ -122,15 +135,15 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Runs one function in a fresh instance. Resolves with the outcome, at once
-   * when the signal aborts. Rejects SANDBOX_CRASHED if the thread dies by itself,
+   * Runs one function in a fresh instance. Resolves with the outcome, soon after
+   * the signal aborts at the latest. Rejects SANDBOX_CRASHED if the thread dies by itself,
    * and with another ExecError if the host failed; both may leave the thread dead.
    */
   run(call: SandboxCall, run: SandboxRun): Promise<SandboxResult> {
     assert(this.#state !== 'running', `Sandbox ${this.id} runs one call at a time`);
     if (this.#state !== 'idle') return Promise.reject(crashed(undefined));
     const startMs = this.#clock.monotonic();
-    this.#control.resetMeters();
+    this.#control.reset();
     if (run.signal.aborted) return Promise.resolve(this.#stoppedResult({ call, run, startMs }));
     const { promise, resolve, reject } = Promise.withResolvers<SandboxResult>();
     this.#running = { call, run, startMs, resolve, reject };
@@ -146,7 +159,7 @@ export class Sandbox implements AsyncDisposable {
     await this.#thread.terminate();
   }
 
-  #send({ plugin, functionName, input, config, capabilities, limits }: SandboxCall): void {
+  #send({ plugin, functionName, input, config, capabilities, limits, profiled = false }: SandboxCall): void {
     // The copy has a buffer of its own that can be given away; a Buffer's may be a pool with other callers' bytes.
     const copy = new Uint8Array(input);
     const { isNew, forget } = this.#hold(plugin.key);
@@ -161,6 +174,7 @@ export class Sandbox implements AsyncDisposable {
         config,
         capabilities,
         limits,
+        profiled,
       },
       [copy.buffer],
     );
@@ -191,25 +205,33 @@ export class Sandbox implements AsyncDisposable {
   }
 
   #answer(settle: (running: RunningCall) => void): void {
-    if (this.#state === 'running') this.#state = 'idle';
+    // Whoever was killed or closed has no call left to answer.
+    if (this.#running) this.#state = 'idle';
     this.#settle(settle);
   }
 
   #settle(settle: (running: RunningCall) => void): void {
     const running = this.#running;
     this.#running = undefined;
+    this.#grace?.[Symbol.dispose]();
+    this.#grace = undefined;
     if (running) settle(running);
   }
 
   /**
-   * Stops the guest, and answers for it without waiting. Only its thread's end
-   * stops a guest today; once guests ask for fuel in slices, the cancel word does,
-   * and the thread is ended only if it does not answer.
+   * Stops the guest in two stages: it traps at its next slice of fuel, and the
+   * thread lives on; if the thread does not answer within the grace, because it is
+   * stuck in the host or in V8, it is ended.
    */
   #stop(): void {
-    this.#settle((running) => running.resolve(this.#stoppedResult(running)));
-    this.#control.requestStop();
+    if (this.#state !== 'running') return;
     this.#state = 'stopping';
+    this.#control.requestStop();
+    this.#grace = this.#clock.after(this.#stopGraceMs, () => this.#kill());
+  }
+
+  #kill(): void {
+    this.#settle((running) => running.resolve(this.#stoppedResult(running)));
     void this.#thread.terminate();
   }
 
@@ -218,8 +240,12 @@ export class Sandbox implements AsyncDisposable {
     this.#settle((running) => running.reject(crashed(cause)));
   }
 
-  #completed(running: RunningCall, { outcome, timings }: SandboxResult): SandboxResult {
-    return { outcome: { ...outcome, usage: { ...outcome.usage, runMs: this.#runMs(running) } }, timings };
+  /** A guest that ended before the wish to stop reached it has its own outcome. */
+  #completed(running: RunningCall, { outcome, timings, profile }: SandboxResult): SandboxResult {
+    const usage = { ...outcome.usage, runMs: this.#runMs(running) };
+    if (outcome.name !== 'CANCELED') return { outcome: { ...outcome, usage }, timings, profile };
+    const { kind, message } = AbortReason.of(running.run.signal);
+    return { outcome: failedOutcome(kind, message, usage, outcome.error.guestStack), timings, profile };
   }
 
   #stoppedResult(running: Pick<RunningCall, 'call' | 'run' | 'startMs'>): SandboxResult {
@@ -227,6 +253,7 @@ export class Sandbox implements AsyncDisposable {
     const usage: Usage = {
       ...emptyUsage,
       ...this.#control.meters,
+      fuelIsLowerBound: true,
       inputBytes: running.call.input.length,
       runMs: this.#runMs(running),
     };

@@ -5,21 +5,21 @@
 
 import { setFlagsFromString } from 'node:v8';
 
-/**
- * V8's baseline code looks whether its thread shall end only when a loop has used
- * up a budget, about as many bytes of machine code as this. With V8's default of
- * 13 million, a loop that fills memory 64 MiB at a time could go on for minutes
- * after its thread was ended; with this one it stops within a second. Functions
- * are optimized earlier for it: programs that run for seconds took about a quarter
- * more processor time, small ones half as much again, all of it in compiling.
- */
-const wasmTieringBudget = 50_000;
+const flags = [
+  // The checks that metering puts into loops are rarely taken; without this V8 13.6
+  // ignores the hints that say so (docs/fuel.md has the figures).
+  '--experimental-wasm-branch-hinting',
+  // V8 13.6 was seen to end the process while it freed replaced code of a module
+  // that several threads share ("Check failed: jit_page_->allocations_.erase").
+  // Code is freed with its module all the same.
+  '--no-wasm-code-gc',
+] as const;
 
-let isSet = false;
+let areSet = false;
 
 /** To be called before the first module of a guest is compiled; calls after the first do nothing. */
 export function setV8Flags(): void {
-  if (isSet) return;
-  isSet = true;
-  setFlagsFromString(`--wasm-tiering-budget=${wasmTieringBudget}`);
+  if (areSet) return;
+  areSet = true;
+  for (const flag of flags) setFlagsFromString(flag);
 }

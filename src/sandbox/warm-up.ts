@@ -1,49 +1,35 @@
-/**
- * A call that does nothing. Every thread runs it before its first real one, which
- * would else wait for code to be loaded and compiled.
- */
+/** The plugin of the call with which every thread warms up: a guest without anything, compiled once per process. */
 
-import { resolveLimits } from '../model/limits.ts';
 import { buildAdapter } from '../wasm/adapter.ts';
+import { inspectModule } from '../wasm/inspect.ts';
+import { rewriteModule } from '../wasm/rewrite.ts';
+import { assert } from '../base/assert.ts';
 import { kernelControls } from './kernel/kernel.ts';
-import type { CallMessage, CompiledPlugin } from './protocol.ts';
+import type { CompiledPlugin } from './protocol.ts';
+import { warmUpFunction } from './thread/warm-up-call.ts';
 
-const functionName = 'warm_up';
 const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+const logLevelType = { kind: 'function', parameters: [], results: ['i32'] } as const;
 
 let compiled: CompiledPlugin | undefined;
 
-/** A guest without anything, whose one function is the kernel's get_log_level; compiled once per process. */
+/** Its one function is the kernel's get_log_level. */
 export function warmUpPlugin(): CompiledPlugin {
   compiled ??= compileWarmUp();
   return compiled;
 }
 
-export function warmUpCall(plugin: CompiledPlugin): CallMessage {
-  return {
-    type: 'call',
-    pluginKey: plugin.key,
-    plugin,
-    forget: undefined,
-    functionName,
-    input: new Uint8Array(),
-    config: new Map(),
-    capabilities: [],
-    limits: resolveLimits({}, {}),
-  };
-}
-
 function compileWarmUp(): CompiledPlugin {
-  const host = { name: 'get_log_level', as: functionName, type: logLevelType };
-  const adapter = buildAdapter({ guestExports: [], kernelExports: [...kernelControls, host] });
+  const rewritten = rewriteModule(emptyModule, inspectModule(emptyModule), { memoryBytesMax: 0, metering: {} });
+  assert(rewritten.metering, 'A module is metered if that is asked for');
+  const host = { name: 'get_log_level', as: warmUpFunction, type: logLevelType };
+  const adapter = buildAdapter({ guestExports: rewritten.exports, kernelExports: [...kernelControls, host] });
   return {
     key: 'warm-up',
-    guest: new WebAssembly.Module(emptyModule),
+    guest: new WebAssembly.Module(rewritten.bytes),
     adapter: new WebAssembly.Module(adapter),
     lifecycle: [],
     memories: [],
-    clampedMemories: [],
+    offsets: rewritten.metering.offsets,
   };
 }
-
-const logLevelType = { kind: 'function', parameters: [], results: ['i32'] } as const;

@@ -168,6 +168,10 @@ export function skipConstantExpression(reader: InstructionReader): void {
   while (reader.next()) {
     if (reader.opcode === opcodes.end) return;
     if (isExtendedConst(reader.opcode)) reader.context.features.add('extended-const');
+    if (reader.opcode === opcodes.refFunc) {
+      const { index, immediatesStart: start } = reader;
+      reader.context.onFunctionReference?.({ index, start, end: reader.bytes.offset });
+    }
   }
   reader.bytes.fail('A constant expression does not end', reader.bytes.end);
 }

@@ -22,7 +22,7 @@ export const sectionIds = {
 export type SectionName = keyof typeof sectionIds;
 
 /** Sections other than custom ones in the order that a module must keep. */
-const sectionOrder: readonly SectionName[] = [
+export const sectionOrder: readonly SectionName[] = [
   'type',
   'import',
   'function',

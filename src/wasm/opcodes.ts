@@ -48,6 +48,7 @@ export const opcodes = {
   end: 0x0b,
   delegate: 0x18,
   tryTable: 0x1f,
+  refFunc: 0xd2,
 } as const;
 
 type Row = readonly [first: number, last: number, form: keyof typeof immediates, feature?: FeatureName];

@@ -1,8 +1,8 @@
 /**
  * Rewrites a valid module so that it can be run under limits: imported memories
  * and tables become its own, their maxima are clamped, its start function and
- * its initialisers become exports that the host calls itself. Function indices
- * and code stay as they are. It judges no imports and no features.
+ * its initialisers become exports that the host calls itself, and its fuel is
+ * counted. One pass over the sections. It judges no imports and no features.
  */
 
 import { type Clamps, clampLimits } from './clamp.ts';
@@ -14,27 +14,46 @@ import {
   type Section,
   sectionIds,
   type SectionName,
+  sectionOrder,
   sectionRank,
 } from './layout.ts';
-import { reservedPrefix } from './policy.ts';
+import { branchHintSection } from './metering/branch-hints.ts';
+import { type Appended, type MeteredCode, Meter, type MeteringOptions } from './metering/meter.ts';
+import type { OffsetMap } from './metering/offset-map.ts';
+import { rewriteNames } from './name-section.ts';
 import { shownName, WasmError } from './problem.ts';
 import type { ByteReader } from './reader.ts';
+import { checkReservedNames, exportsOf, lifecycleOf, memoryName } from './rewritten-exports.ts';
 import {
   type ImportEntry,
   type MemoryEntry,
+  readElements,
+  readFunctions,
+  readGlobals,
   readImports,
   readMemories,
   readTables,
   readTypes,
-  type Span,
   type TableEntry,
 } from './sections.ts';
-import { createContext, type ExternType, externKinds, limitsFlags, wasmPageBytes } from './types.ts';
+import {
+  createContext,
+  type DecodeContext,
+  externKinds,
+  type FunctionReference,
+  limitsFlags,
+  wasmPageBytes,
+} from './types.ts';
 import { ByteWriter } from './writer.ts';
+
+/** Belongs to every rewritten module that is kept: another version would have written it differently. */
+export const rewriterVersion = 2;
 
 export interface RewriteOptions {
   /** What all memories and tables together may take. */
   readonly memoryBytesMax: number;
+  /** Without it fuel is not counted, and code and function indices stay as they are. */
+  readonly metering?: MeteringOptions;
 }
 
 export interface ClampedMemory {
@@ -48,6 +67,13 @@ export interface ClampedTable {
   readonly clampedElements: number;
 }
 
+export interface MeteringResult {
+  /** From positions in the rewritten code to those of the original. */
+  readonly offsets: OffsetMap;
+  /** The cost of all instructions of each defined function, lengths and declared prices left out. */
+  readonly functionCosts: Float64Array;
+}
+
 export interface RewrittenModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly memories: readonly ClampedMemory[];
@@ -56,11 +82,9 @@ export interface RewrittenModule {
   readonly lifecycle: readonly string[];
   /** The exports of the rewritten module, the added and renamed ones included. */
   readonly exports: readonly ExportInfo[];
+  /** Present if fuel is counted. */
+  readonly metering?: MeteringResult;
 }
-
-/** Exports that loaders call by themselves; the host wants to call them under its own limits. */
-const lifecycleNames = ['hs_init', '_initialize', '_start'] as const;
-const startName = `${reservedPrefix}start`;
 
 /** Custom sections whose offsets would no longer be right. */
 const staleSection = /^(\.debug_|reloc\.|metadata\.code\.|(sourceMappingURL|external_debug_info|linking)$)/;
@@ -70,10 +94,9 @@ export function rewriteModule(bytes: Uint8Array, info: ModuleInfo, options: Rewr
   checkReservedNames(info);
   checkPageSizes(info);
   const clamps = clampLimits(info.memories, info.tables, options.memoryBytesMax);
-  const exports = exportsOf(info);
-  const rewriter = new Rewriter(bytes, clamps, exports);
+  const rewriter = new Rewriter(bytes, info, clamps, options.metering);
   return {
-    bytes: rewriter.write(),
+    ...rewriter.write(),
     memories: info.memories.map(({ is64 }, index) => ({
       name: memoryName(index),
       clampedPages: clamps.memoryPages[index] ?? 0,
@@ -81,22 +104,7 @@ export function rewriteModule(bytes: Uint8Array, info: ModuleInfo, options: Rewr
     })),
     tables: clamps.tableElements.map((clampedElements) => ({ clampedElements })),
     lifecycle: lifecycleOf(info),
-    exports,
   };
-}
-
-function memoryName(index: number): string {
-  return `${reservedPrefix}memory${index}`;
-}
-
-function checkReservedNames(info: ModuleInfo): void {
-  const taken = info.exports.find((entry) => entry.name.startsWith(reservedPrefix));
-  if (taken === undefined) return;
-  throw new WasmError({
-    reason: 'WASM_RESERVED_NAME',
-    location: `export ${shownName(taken.name)}`,
-    message: `Names that begin with "${reservedPrefix}" belong to the server: rename the export`,
-  });
 }
 
 function checkPageSizes(info: ModuleInfo): void {
@@ -109,143 +117,240 @@ function checkPageSizes(info: ModuleInfo): void {
   });
 }
 
-function exportsOf(info: ModuleInfo): readonly ExportInfo[] {
-  const renamed = info.exports.map((entry) =>
-    isLifecycleName(entry.name) ? { ...entry, name: reservedPrefix + entry.name } : entry,
-  );
-  const memories = info.memories.map((type, index) => added(memoryName(index), index, type));
-  const { startFunction, startType } = info;
-  if (startFunction === undefined || startType === undefined) return [...renamed, ...memories];
-  return [...renamed, ...memories, added(startName, startFunction, startType)];
-}
+const nothing: Appended = { count: 0, bytes: new Uint8Array() };
 
-function added(name: string, index: number, type: ExternType): ExportInfo {
-  return { name, kind: type.kind, index, type };
-}
-
-function isLifecycleName(name: string): boolean {
-  return lifecycleNames.some((candidate) => candidate === name);
-}
-
-function lifecycleOf(info: ModuleInfo): readonly string[] {
-  const callable = lifecycleNames.filter((name) =>
-    info.exports.some((entry) => entry.name === name && isCallable(entry)),
-  );
-  const alone = callable.filter((name) => name !== 'hs_init' || !callable.includes('_initialize'));
-  const initialiser = alone.slice(0, 1).map((name) => reservedPrefix + name);
-  return info.startFunction === undefined ? initialiser : [startName, ...initialiser];
-}
-
-/** A function that can be called without arguments: the i32 parameters of a C main count as 0. */
-function isCallable({ type }: ExportInfo): boolean {
-  return type.kind === 'function' && type.parameters.every((parameter) => parameter === 'i32');
-}
-
-const replacedSections: readonly SectionName[] = ['import', 'table', 'memory', 'export', 'start'];
-
-/** Writes one module anew, section by section. */
+/** Writes one module anew: first the contents of the sections that change, then all sections in their order. */
 class Rewriter {
   readonly #bytes: Uint8Array;
   readonly #layout: readonly Section[];
   readonly #clamps: Clamps;
-  readonly #exports: readonly ExportInfo[];
+  readonly #info: ModuleInfo;
   readonly #imports: readonly ImportEntry[];
+  readonly #meter: Meter | undefined;
   readonly #context = createContext();
+  /** Contents that take the place of the original's; an empty one means that the section goes. */
+  readonly #contents = new Map<SectionName, Uint8Array>();
   readonly #writer = new ByteWriter();
 
-  constructor(bytes: Uint8Array, clamps: Clamps, exports: readonly ExportInfo[]) {
+  constructor(bytes: Uint8Array, info: ModuleInfo, clamps: Clamps, metering: MeteringOptions | undefined) {
     this.#bytes = bytes;
+    this.#info = info;
     this.#layout = readLayout(bytes);
     this.#clamps = clamps;
-    this.#exports = exports;
     const types = this.#read('type', (reader) => readTypes(reader, this.#context)) ?? [];
     this.#imports = this.#read('import', (reader) => readImports(reader, this.#context, types)) ?? [];
+    if (metering === undefined) return;
+    const globals = this.#imports.filter(({ kind }) => kind === 'global').length + info.sizes.globals;
+    const functionTypes = this.#read('function', (reader) => readFunctions(reader, types)) ?? new Uint32Array();
+    const { memories, tables } = info;
+    const context = this.#context;
+    const module = { bytes, context, types, imports: this.#imports, functionTypes, memories, tables, globals };
+    this.#meter = new Meter(module, metering);
   }
 
-  write(): Uint8Array<ArrayBuffer> {
-    this.#writer.u8(...moduleHeader);
-    let rankWritten = -1;
-    for (const section of this.#layout) {
-      if (section.name !== 'custom') {
-        this.#writeReplaced(rankWritten, sectionRank(section.name));
-        rankWritten = sectionRank(section.name);
-      }
-      if (!isDropped(section)) this.#writer.bytes(this.#bytes.subarray(section.start, section.end));
-    }
-    this.#writeReplaced(rankWritten, Number.POSITIVE_INFINITY);
-    return this.#writer.finish();
+  write(): Pick<RewrittenModule, 'bytes' | 'exports' | 'metering'> {
+    this.#replaceImports();
+    this.#replaceTables();
+    this.#replaceMemories();
+    const code = this.#meter === undefined ? undefined : this.#replaceMetered(this.#meter);
+    const exports = this.#movedExports();
+    this.#replaceVector('export', exports, ({ name, kind, index }, writer) => {
+      writer.name(name).u8(externKinds.indexOf(kind)).unsigned(index);
+    });
+    this.#contents.set('start', new Uint8Array());
+    if (this.#meter !== undefined) this.#append('function', this.#meter.appendedFunctions);
+    const codeStart = this.#writeSections(code);
+    const bytes = this.#writer.finish();
+    if (code === undefined) return { bytes, exports };
+    const { offsets, functionCosts, bodies } = code;
+    const importedFunctions = this.#meter?.imported ?? 0;
+    const map = offsets.finish(importedFunctions, codeStart, codeStart + bodies.length);
+    return { bytes, exports, metering: { offsets: map, functionCosts } };
   }
 
-  /** Writes the sections that are written anew whose ranks lie after one rank and up to another. */
-  #writeReplaced(after: number, upTo: number): void {
-    for (const name of replacedSections) {
-      const rank = sectionRank(name);
-      if (rank > after && rank <= upTo) this.#writeSection(name);
-    }
-  }
-
-  #writeSection(name: SectionName): void {
-    if (name === 'import') this.#writeImports();
-    else if (name === 'table') this.#writeTables();
-    else if (name === 'memory') this.#writeMemories();
-    else if (name === 'export') this.#writeExports();
+  /** The exports with the indices that functions have in the rewritten module. */
+  #movedExports(): readonly ExportInfo[] {
+    const meter = this.#meter;
+    const exports = exportsOf(this.#info);
+    if (meter === undefined) return exports;
+    const moved = exports.map((entry) =>
+      entry.kind === 'function' ? { ...entry, index: meter.exported(entry.index) } : entry,
+    );
+    return [...moved, ...meter.addedExports];
   }
 
   /** Imports come first in each index space, so whatever else is imported keeps its index when these go. */
-  #writeImports(): void {
+  #replaceImports(): void {
     const kept = this.#imports.filter((entry) => entry.memory === undefined && entry.table === undefined);
-    this.#writeVector('import', kept, (entry, writer) => writer.bytes(this.#span(entry)));
+    const { count, bytes } = this.#meter?.appendedImports ?? nothing;
+    const content = new ByteWriter().unsigned(kept.length + count);
+    for (const { start, end } of kept) content.copy(this.#bytes, start, end);
+    this.#contents.set('import', kept.length + count === 0 ? new Uint8Array() : content.bytes(bytes).finish());
   }
 
-  #writeTables(): void {
+  #replaceTables(): void {
     const imported = this.#imports.filter((entry) => entry.table !== undefined);
     for (const entry of imported) checkNullable(entry);
-    const defined = this.#read('table', (reader) => readTables(reader, this.#context)) ?? [];
-    this.#writeLimited('table', [...entriesOf(imported, 'table'), ...defined], this.#clamps.tableElements);
+    const references: FunctionReference[] = [];
+    const context = { ...this.#context, onFunctionReference: (found: FunctionReference) => references.push(found) };
+    const defined = this.#read('table', (reader) => readTables(reader, context)) ?? [];
+    const entries = [...entriesOf(imported, 'table'), ...defined];
+    this.#replaceLimited('table', entries, this.#clamps.tableElements, references);
   }
 
-  #writeMemories(): void {
+  #replaceMemories(): void {
     const defined = this.#read('memory', (reader) => readMemories(reader, this.#context)) ?? [];
-    this.#writeLimited('memory', [...entriesOf(this.#imports, 'memory'), ...defined], this.#clamps.memoryPages);
+    const entries = [...entriesOf(this.#imports, 'memory'), ...defined];
+    this.#replaceLimited('memory', entries, this.#clamps.memoryPages, []);
   }
 
   /** Copies each entry but for its limits. */
-  #writeLimited(name: SectionName, entries: readonly (MemoryEntry | TableEntry)[], maxima: readonly number[]): void {
+  #replaceLimited(
+    name: SectionName,
+    entries: readonly (MemoryEntry | TableEntry)[],
+    maxima: readonly number[],
+    references: readonly FunctionReference[],
+  ): void {
     const numbered = entries.map((entry, index) => ({ entry, max: maxima[index] ?? entry.limits.min }));
-    this.#writeVector(name, numbered, ({ entry, max }, writer) => {
+    this.#replaceVector(name, numbered, ({ entry, max }, writer) => {
       const { limits } = entry;
-      writer.bytes(this.#span({ start: entry.start, end: limits.start }));
+      writer.copy(this.#bytes, entry.start, limits.start);
       writer
-        .u8(limits.flags | limitsFlags.max)
+        .byte(limits.flags | limitsFlags.max)
         .unsigned(limits.min)
         .unsigned(max);
-      writer.bytes(this.#span({ start: limits.end, end: entry.end }));
+      const copier = new MovingCopier(this.#bytes, limits.end, writer, this.#meter);
+      for (const reference of references) {
+        if (reference.start >= limits.end && reference.end <= entry.end) copier.move(reference);
+      }
+      copier.copyTo(entry.end);
     });
   }
 
-  #writeExports(): void {
-    this.#writeVector('export', this.#exports, ({ name, kind, index }, writer) => {
-      writer.name(name).u8(externKinds.indexOf(kind)).unsigned(index);
+  /** The contents that change only if fuel is counted. Code comes last, as all that refers to functions must be known. */
+  #replaceMetered(meter: Meter): MeteredCode {
+    this.#append('type', meter.appendedTypes);
+    this.#append('global', meter.appendedGlobals, readGlobals);
+    this.#append('element', nothing, readElements);
+    return meter.meterCode(this.#read('code', (reader) => reader));
+  }
+
+  /** Appends entries to a section; function indices that `read` comes across move. */
+  #append(name: SectionName, appended: Appended, read?: (reader: ByteReader, context: DecodeContext) => unknown): void {
+    const section = this.#section(name);
+    const content = new ByteWriter();
+    if (section === undefined) {
+      if (appended.count > 0) this.#contents.set(name, content.unsigned(appended.count).bytes(appended.bytes).finish());
+      return;
+    }
+    const head = openSection(this.#bytes, section);
+    content.unsigned(head.u32() + appended.count);
+    const copier = new MovingCopier(this.#bytes, head.offset, content, this.#meter);
+    const onFunctionReference = (reference: FunctionReference): void => copier.move(reference);
+    read?.(openSection(this.#bytes, section), { ...this.#context, onFunctionReference });
+    copier.copyTo(section.end);
+    this.#contents.set(name, content.bytes(appended.bytes).finish());
+  }
+
+  #replaceVector<T>(name: SectionName, items: readonly T[], write: (item: T, writer: ByteWriter) => void): void {
+    const content = items.length === 0 ? new Uint8Array() : new ByteWriter().vector(items, write).finish();
+    this.#contents.set(name, content);
+  }
+
+  /** Writes all sections; returns where the bodies of functions begin, if the code has been replaced. */
+  #writeSections(code: MeteredCode | undefined): number {
+    let codeStart = 0;
+    this.#writer.u8(...moduleHeader);
+    const writeReplaced = (after: number, upTo: number): void => {
+      for (const name of sectionOrder) {
+        const rank = sectionRank(name);
+        if (rank <= after || rank > upTo) continue;
+        if (name === 'code' && code !== undefined) codeStart = this.#writeCode(code);
+        else this.#writeReplaced(name);
+      }
+    };
+    let rankWritten = -1;
+    for (const section of this.#layout) {
+      if (section.name === 'custom') {
+        this.#writeCustom(section);
+        continue;
+      }
+      const rank = sectionRank(section.name);
+      writeReplaced(rankWritten, rank);
+      rankWritten = rank;
+      if (!this.#isReplaced(section.name)) this.#writer.copy(this.#bytes, section.start, section.end);
+    }
+    writeReplaced(rankWritten, Number.POSITIVE_INFINITY);
+    return codeStart;
+  }
+
+  #isReplaced(name: SectionName): boolean {
+    return this.#contents.has(name) || (name === 'code' && this.#meter !== undefined);
+  }
+
+  #writeReplaced(name: SectionName): void {
+    const content = this.#contents.get(name);
+    if (content !== undefined && content.length > 0) this.#writer.byte(sectionIds[name]).sized(content);
+  }
+
+  #writeCustom(section: Section): void {
+    if (staleSection.test(section.customName)) return;
+    if (section.customName !== 'name' || this.#meter === undefined) {
+      this.#writer.copy(this.#bytes, section.start, section.end);
+      return;
+    }
+    const meter = this.#meter;
+    this.#writer.section(sectionIds.custom, (content) => {
+      const moves = { moved: (index: number) => meter.moved(index), added: meter.addedNames };
+      rewriteNames(openSection(this.#bytes, section), moves, content.name('name'));
     });
   }
 
-  #writeVector<T>(name: SectionName, items: readonly T[], write: (item: T, writer: ByteWriter) => void): void {
-    if (items.length === 0) return;
-    this.#writer.section(sectionIds[name], (content) => content.vector(items, write));
+  #writeCode({ bodies, hints }: MeteredCode): number {
+    this.#writer.section(sectionIds.custom, (content) => hints.write(content.name(branchHintSection)));
+    const added = this.#meter?.appendedBodies ?? nothing;
+    const count = new ByteWriter().unsigned(this.#info.sizes.functions + added.count).finish();
+    this.#writer.byte(sectionIds.code).unsigned(count.length + bodies.length + added.bytes.length);
+    const start = this.#writer.bytes(count).length;
+    this.#writer.bytes(bodies).bytes(added.bytes);
+    return start;
+  }
+
+  #section(name: SectionName): Section | undefined {
+    return this.#layout.find((candidate) => candidate.name === name);
   }
 
   #read<T>(name: SectionName, read: (reader: ByteReader) => T): T | undefined {
-    const section = this.#layout.find((candidate) => candidate.name === name);
+    const section = this.#section(name);
     return section === undefined ? undefined : read(openSection(this.#bytes, section));
-  }
-
-  #span({ start, end }: Span): Uint8Array {
-    return this.#bytes.subarray(start, end);
   }
 }
 
-function isDropped(section: Section): boolean {
-  return replacedSections.includes(section.name) || staleSection.test(section.customName);
+/** Copies bytes and puts the new indices of functions in the places of the old ones. */
+class MovingCopier {
+  readonly #bytes: Uint8Array;
+  readonly #to: ByteWriter;
+  readonly #meter: Meter | undefined;
+  #copied: number;
+
+  constructor(bytes: Uint8Array, start: number, to: ByteWriter, meter: Meter | undefined) {
+    this.#bytes = bytes;
+    this.#copied = start;
+    this.#to = to;
+    this.#meter = meter;
+  }
+
+  move({ index, start, end }: FunctionReference): void {
+    if (this.#meter === undefined) return;
+    this.copyTo(start);
+    this.#to.unsigned(this.#meter.referenced(index));
+    this.#copied = end;
+  }
+
+  copyTo(end: number): void {
+    this.#to.copy(this.#bytes, this.#copied, end);
+    this.#copied = end;
+  }
 }
 
 function entriesOf<K extends 'memory' | 'table'>(

@@ -97,6 +97,8 @@ export interface ImportEntry extends Span {
   readonly name: string;
   readonly kind: ExternKind;
   readonly type: ExternType;
+  /** Index of its type, if a function is imported. */
+  readonly typeIndex?: number;
   /** Present if a memory is imported. */
   readonly memory?: MemoryEntry;
   /** Present if a table is imported. */
@@ -137,10 +139,12 @@ function readDescription(
   context: DecodeContext,
   types: readonly CompositeType[],
   kind: ExternKind,
-): Pick<ImportEntry, 'type' | 'memory' | 'table'> {
+): Pick<ImportEntry, 'type' | 'typeIndex' | 'memory' | 'table'> {
   switch (kind) {
-    case 'function':
-      return { type: functionTypeAt(types, reader.u32(), reader) };
+    case 'function': {
+      const typeIndex = reader.u32();
+      return { type: functionTypeAt(types, typeIndex, reader), typeIndex };
+    }
     case 'tag':
       return { type: readTag(reader, context, types) };
     case 'global':
@@ -338,8 +342,14 @@ function skipElementSegment(reader: ByteReader, instructions: InstructionReader)
   if (passive || explicit) skipElementType(reader, instructions.context, expressions);
   for (let left = reader.count('elements'); left > 0; left--) {
     if (expressions) skipConstantExpression(instructions);
-    else reader.u32();
+    else readFunctionReference(reader, instructions.context);
   }
+}
+
+function readFunctionReference(reader: ByteReader, context: DecodeContext): void {
+  const start = reader.offset;
+  const index = reader.u32();
+  context.onFunctionReference?.({ index, start, end: reader.offset });
 }
 
 function skipElementType(reader: ByteReader, context: DecodeContext, expressions: boolean): ValueType | undefined {

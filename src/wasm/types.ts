@@ -59,10 +59,13 @@ export type ExternKind = ExternType['kind'];
 export const externKinds: readonly ExternKind[] = ['function', 'table', 'memory', 'global', 'tag'];
 
 /** A member of the type section. Of structs and arrays only what pricing needs is kept. */
-export type CompositeType =
-  | FunctionType
-  | { readonly kind: 'struct'; readonly fields: number }
-  | { readonly kind: 'array' };
+export type CompositeType = FunctionType | { readonly kind: 'struct'; readonly fields: number } | ArrayType;
+
+export interface ArrayType {
+  readonly kind: 'array';
+  /** Absent if the elements are references. */
+  readonly elementBytes?: number;
+}
 
 /** What decoding gathers beside its results. */
 export interface DecodeContext {
@@ -71,6 +74,15 @@ export interface DecodeContext {
   readonly indexedReferences: Map<number, ValueType>;
   /** Parameters and results kept so far. */
   valueTypes: number;
+  /** Told of each function index in constant expressions and element segments. */
+  readonly onFunctionReference?: (reference: FunctionReference) => void;
+}
+
+/** A function index and the place where it is written. */
+export interface FunctionReference {
+  readonly index: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 export function createContext(): DecodeContext {
@@ -218,9 +230,14 @@ function readCompositeType(reader: ByteReader, context: DecodeContext, grouped: 
     return reader.fail(`Unknown form of type 0x${code.toString(16)}`, start);
   }
   context.features.add('gc');
-  const fields = code === structCode ? reader.count('fields') : 1;
-  for (let left = fields; left > 0; left--) skipField(reader, context);
-  return code === structCode ? { kind: 'struct', fields } : { kind: 'array' };
+  if (code === arrayCode) return arrayOf(readField(reader, context));
+  const fields = reader.count('fields');
+  for (let left = fields; left > 0; left--) readField(reader, context);
+  return { kind: 'struct', fields };
+}
+
+function arrayOf(elementBytes: number | undefined): ArrayType {
+  return elementBytes === undefined ? { kind: 'array' } : { kind: 'array', elementBytes };
 }
 
 function readFunctionType(reader: ByteReader, context: DecodeContext, grouped: boolean): FunctionType {
@@ -242,12 +259,27 @@ function readValueTypes(reader: ByteReader, context: DecodeContext, what: string
   return types;
 }
 
-const packedTypeCodes: readonly number[] = [0x77, 0x78];
+/** Types that only fields can have, and their bytes: i16, i8. */
+const packedTypes: ReadonlyMap<number, number> = new Map([
+  [0x77, 2],
+  [0x78, 1],
+]);
 
-function skipField(reader: ByteReader, context: DecodeContext): void {
-  if (packedTypeCodes.includes(reader.peek())) reader.skip(1);
-  else readValueType(reader, context);
+const valueBytes: ReadonlyMap<ValueType, number> = new Map([
+  ['i32', 4],
+  ['i64', 8],
+  ['f32', 4],
+  ['f64', 8],
+  ['v128', 16],
+]);
+
+/** The bytes of a field; undefined if it is a reference. */
+function readField(reader: ByteReader, context: DecodeContext): number | undefined {
+  const packed = packedTypes.get(reader.peek());
+  if (packed !== undefined) reader.skip(1);
+  const bytes = packed ?? valueBytes.get(readValueType(reader, context));
   readMutability(reader);
+  return bytes;
 }
 
 export function readMutability(reader: ByteReader): boolean {

@@ -2,6 +2,7 @@
 
 const textEncoder = new TextEncoder();
 const startBytes = 256;
+const copyLoopMax = 48;
 
 export class ByteWriter {
   #buffer = new Uint8Array(startBytes);
@@ -12,7 +13,16 @@ export class ByteWriter {
   }
 
   u8(...bytes: readonly number[]): this {
-    return this.bytes(Uint8Array.from(bytes));
+    this.#reserve(bytes.length);
+    for (const byte of bytes) this.#buffer[this.#length++] = byte;
+    return this;
+  }
+
+  /** One byte, without the cost of a list of arguments. */
+  byte(value: number): this {
+    this.#reserve(1);
+    this.#buffer[this.#length++] = value;
+    return this;
   }
 
   bytes(bytes: Uint8Array): this {
@@ -22,26 +32,41 @@ export class ByteWriter {
     return this;
   }
 
+  /** The bytes between two places of others. */
+  copy(from: Uint8Array, start: number, end: number): this {
+    const count = end - start;
+    this.#reserve(count);
+    // A view costs more than the few bytes that lie between two changes of code.
+    if (count > copyLoopMax) this.#buffer.set(from.subarray(start, end), this.#length);
+    else for (let place = 0; place < count; place++) this.#buffer[this.#length + place] = from[start + place] as number;
+    this.#length += count;
+    return this;
+  }
+
+  /** Forgets what has been written, so that the buffer serves again. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** Unsigned LEB128 of an integer between 0 and 2^53. */
   unsigned(value: number): this {
     let rest = value;
     while (rest >= 0x80) {
-      this.#byte((rest % 0x80) | 0x80);
+      this.byte((rest % 0x80) | 0x80);
       rest = Math.floor(rest / 0x80);
     }
-    this.#byte(rest);
-    return this;
+    return this.byte(rest);
   }
 
-  /** Signed LEB128 of an integer of at most 64 bits. */
-  signed(value: number | bigint): this {
-    let rest = BigInt(value);
-    while (rest < -0x40n || rest >= 0x40n) {
-      this.#byte(Number(rest & 0x7fn) | 0x80);
-      rest >>= 7n;
+  /** Signed LEB128 of an integer between -2^53 and 2^53. */
+  signed(value: number): this {
+    let rest = value;
+    while (rest < -0x40 || rest >= 0x40) {
+      const low = ((rest % 0x80) + 0x80) % 0x80;
+      this.byte(low | 0x80);
+      rest = (rest - low) / 0x80;
     }
-    this.#byte(Number(rest & 0x7fn));
-    return this;
+    return this.byte(rest & 0x7f);
   }
 
   name(text: string): this {
@@ -70,11 +95,6 @@ export class ByteWriter {
   /** What has been written: a view, valid until more is written. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length);
-  }
-
-  #byte(value: number): void {
-    this.#reserve(1);
-    this.#buffer[this.#length++] = value;
   }
 
   #reserve(count: number): void {

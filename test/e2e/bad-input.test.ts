@@ -273,9 +273,9 @@ describe('A request to execute', () => {
       { code: 'INVALID_ARGUMENT', reason: 'LIMIT_OUT_OF_RANGE', message: /limits\.output_bytes/ },
     ],
     [
-      'a limit of fuel',
-      { plugin: 'hello', function: 'run', limits: { fuel: 5n } },
-      { code: 'FAILED_PRECONDITION', reason: 'FUEL_NOT_METERED', message: /fuel/ },
+      'a limit of fuel over the maximum',
+      { plugin: 'hello', function: 'run', limits: { fuel: 10n ** 13n + 1n } },
+      { code: 'INVALID_ARGUMENT', reason: 'LIMIT_OUT_OF_RANGE', message: /limits\.fuel/ },
     ],
     [
       'a label with a control character',

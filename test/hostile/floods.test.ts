@@ -86,7 +86,7 @@ describe('A guest that floods the log', () => {
 });
 
 describe('A guest that floods progress', () => {
-  const reports = 1_000_000;
+  const reports = 300_000;
   const flood = guest(
     `(func (export "run") ${times(
       reports,

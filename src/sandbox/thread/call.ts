@@ -11,19 +11,24 @@ import { shownText } from '../../capabilities/guest-text.ts';
 import { type CallFunctions, callFunctions } from '../../capabilities/host-functions.ts';
 import { kernelModule, userModule } from '../../model/capability.ts';
 import { ExecError } from '../../model/exec-error.ts';
+import type { FuelProfile } from '../../model/fuel-profile.ts';
 import { fixedLimits, type RunLimits } from '../../model/limits.ts';
 import { emptyUsage, failedOutcome, type Outcome, type OutcomeKind, type Usage } from '../../model/outcome.ts';
-import type { RunMeters } from '../control-block.ts';
+import { fuelGlobal, growFailedGlobal, meterModule, refuelName } from '../../wasm/metering/reserved.ts';
+import type { ControlBlock } from '../control-block.ts';
+import { hostBytesPerUnit } from '../import-prices.ts';
 import { hostModule } from '../kernel/kernel.ts';
 import type { CallMessage, CompiledPlugin, RunTimings } from '../protocol.ts';
 import { type LinkedFunctions, link } from './extism.ts';
+import { type FuelCounter, FuelTank } from './fuel-tank.ts';
 import { KernelMemory } from './kernel-memory.ts';
+import { profiledSliceUnits, Profiler } from './profiler.ts';
 import { type Trap, trapOf } from './trap.ts';
 
 /** What a thread lends to each of its calls. */
 export interface CallServices {
   readonly kernel: WebAssembly.Module;
-  readonly meters: RunMeters;
+  readonly control: ControlBlock;
   readonly events: EventSink;
   readonly clock: Clock;
 }
@@ -31,6 +36,8 @@ export interface CallServices {
 export interface CallResult {
   readonly outcome: Outcome;
   readonly timings: RunTimings;
+  /** Present if the call asked for it. */
+  readonly profile: FuelProfile | undefined;
 }
 
 export function runCall(message: CallMessage, plugin: CompiledPlugin, services: CallServices): Promise<CallResult> {
@@ -53,15 +60,23 @@ class GuestCall {
   readonly #plugin: CompiledPlugin;
   readonly #services: CallServices;
   readonly #functions: CallFunctions;
+  readonly #profiler: Profiler | undefined;
+  readonly #tank: FuelTank;
   #instance: Instance | undefined;
   #stop: { readonly kind: OutcomeKind; readonly message: string } | undefined;
   #fault: { readonly error: unknown } | undefined;
+  #hasTrapped = false;
 
   constructor(message: CallMessage, plugin: CompiledPlugin, services: CallServices) {
     this.#message = message;
     this.#plugin = plugin;
     this.#services = services;
-    this.#functions = callFunctions(this.#context(), message.capabilities);
+    const { control, clock } = services;
+    this.#profiler = message.profiled ? new Profiler(plugin.offsets) : undefined;
+    const context = this.#context();
+    const watch = watchOf(this.#profiler);
+    this.#tank = new FuelTank({ control, clock, limits: message.limits, watch, onFault: context.fault });
+    this.#functions = callFunctions(context, message.capabilities);
   }
 
   async run(): Promise<CallResult> {
@@ -71,11 +86,13 @@ class GuestCall {
     this.#measureMemory();
     const guestStartMs = clock.now();
     const ending = linkTrap ? { trap: linkTrap } : this.#runGuest();
+    this.#hasTrapped = 'trap' in ending;
     const guestEndMs = clock.now();
     this.#functions.flush();
     this.#measureMemory();
     if (this.#fault) throw this.#fault.error;
-    return { outcome: this.#outcomeOf(ending), timings: { instanceStartMs, guestStartMs, guestEndMs } };
+    const timings = { instanceStartMs, guestStartMs, guestEndMs };
+    return { outcome: this.#outcomeOf(ending), timings, profile: this.#profiler?.profile };
   }
 
   #context(): CallContext {
@@ -86,8 +103,12 @@ class GuestCall {
       write: (bytes) => this.#kernel.write(bytes),
       free: (address) => this.#kernel.free(address),
     };
+    const { control, events, clock } = this.#services;
     return {
-      ...this.#services,
+      events,
+      clock,
+      meters: control.meters,
+      chargeBytes: (bytes) => this.#tank.charge(Math.ceil(bytes / hostBytesPerUnit)),
       blocks,
       config,
       limits,
@@ -111,9 +132,10 @@ class GuestCall {
     try {
       const { exports } = await link({ kernel: this.#services.kernel, guest, adapter }, this.#linkedFunctions());
       this.#instance = { exports, kernel: new KernelMemory(exports) };
+      this.#tank.attach(exports[fuelGlobal] as FuelCounter);
       return undefined;
     } catch (error) {
-      const trap = trapOf(error);
+      const trap = trapOf(error, this.#plugin.offsets);
       if (trap) return trap;
       if (error instanceof RangeError) {
         throw new ExecError('SANDBOX_UNAVAILABLE', 'No memory is left for another instance', { cause: error });
@@ -131,6 +153,7 @@ class GuestCall {
     return {
       [hostModule]: { ...modules[kernelModule], kernel_exhausted },
       [userModule]: { ...modules[userModule] },
+      [meterModule]: { [refuelName]: (left) => this.#tank.refuel(left as bigint) },
     };
   }
 
@@ -143,7 +166,7 @@ class GuestCall {
       for (const name of this.#plugin.lifecycle) this.#function(name)();
       return { code: fn() };
     } catch (error) {
-      const trap = trapOf(error);
+      const trap = trapOf(error, this.#plugin.offsets);
       if (trap === undefined) throw error;
       return { trap };
     }
@@ -159,10 +182,12 @@ class GuestCall {
     const exports = this.#instance?.exports;
     if (exports === undefined) return;
     const sizes = this.#plugin.memories.map((name) => (exports[name] as WebAssembly.Memory).buffer.byteLength);
-    this.#services.meters.memoryPeakBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    this.#services.control.meters.memoryPeakBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   #outcomeOf(ending: Ending): Outcome {
+    const refused = this.#refusedFuel(ending);
+    if (refused) return refused;
     if ('trap' in ending) return this.#trapped(ending.trap);
     const error = this.#guestError();
     if (error !== undefined) return this.#failed('GUEST_ERROR', error);
@@ -171,12 +196,28 @@ class GuestCall {
     return this.#withOutput();
   }
 
+  /** The outcome of a guest that was stopped between slices, or went over its limit with its last instructions. */
+  #refusedFuel(ending: Ending): Outcome | undefined {
+    const { verdict } = this.#tank;
+    const guestStack = 'trap' in ending ? ending.trap.guestStack : [];
+    if (verdict === 'FUEL') {
+      const { fuel } = this.#message.limits;
+      return this.#failed('FUEL', `The run needed more fuel than limits.fuel, ${fuel} units`, guestStack);
+    }
+    // The main thread, which asked for the stop, says why.
+    return verdict === 'STOPPED' ? this.#failed('CANCELED', 'The run was stopped', guestStack) : undefined;
+  }
+
   /** The most telling cause first: a limit, then what the guest says itself, then the trap. */
   #trapped({ kind, message, guestStack }: Trap): Outcome {
     if (this.#stop) return this.#failed(this.#stop.kind, this.#stop.message, guestStack);
     if (memoryTraps.includes(kind) && this.#isMemoryExhausted()) {
       const bytes = this.#message.limits.memoryBytes;
-      return this.#failed('GUEST_MEMORY', `${message}, with its memory at the limit of ${bytes} bytes`, guestStack);
+      return this.#failed(
+        'GUEST_MEMORY',
+        `${message}, after it was refused more memory: its limit is ${bytes} bytes`,
+        guestStack,
+      );
     }
     const error = kind === 'UNREACHABLE' ? this.#guestError() : undefined;
     return error === undefined
@@ -184,10 +225,10 @@ class GuestCall {
       : this.#failed('GUEST_ERROR', error, guestStack);
   }
 
-  /** Whether a memory that the limit holds down can grow no more. The instance is not used after this. */
+  /** Whether the guest was refused more memory, or a longer table, before it trapped. */
   #isMemoryExhausted(): boolean {
-    const exports = this.#instance?.exports;
-    return this.#plugin.clampedMemories.some((name) => exports && !canGrow(exports[name] as WebAssembly.Memory));
+    const flag = this.#instance?.exports[growFailedGlobal] as WebAssembly.Global<'i32'> | undefined;
+    return flag?.value === 1;
   }
 
   #guestError(): string | undefined {
@@ -209,24 +250,26 @@ class GuestCall {
   }
 
   #failed(kind: OutcomeKind, message: string, guestStack: Trap['guestStack'] = []): Outcome {
-    return failedOutcome(kind, message, this.#usage(0), guestStack);
+    return failedOutcome(
+      kind,
+      message,
+      { ...this.#usage(0), fuelIsLowerBound: this.#hasTrapped && this.#tank.verdict === undefined },
+      guestStack,
+    );
   }
 
   #usage(outputBytes: number): Usage {
-    return { ...emptyUsage, ...this.#services.meters, inputBytes: this.#message.input.length, outputBytes };
+    const { meters } = this.#services.control;
+    const { used: fuel } = this.#tank;
+    return { ...emptyUsage, ...meters, fuel, inputBytes: this.#message.input.length, outputBytes };
   }
+}
+
+function watchOf(profiler: Profiler | undefined): { sliceUnits: number; look: () => void } | undefined {
+  return profiler && { sliceUnits: profiledSliceUnits, look: () => profiler.look() };
 }
 
 /** Input and output each fit beside whatever else a guest needs. */
 function kernelBytesMax({ inputBytes, outputBytes }: RunLimits): number {
   return inputBytes + outputBytes + fixedLimits.kernelScratchBytes;
-}
-
-function canGrow(memory: WebAssembly.Memory): boolean {
-  try {
-    memory.grow(1);
-    return true;
-  } catch {
-    return false;
-  }
 }

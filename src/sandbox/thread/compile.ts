@@ -11,8 +11,10 @@ import { buildAdapter } from '../../wasm/adapter.ts';
 import type { FeatureName } from '../../wasm/features.ts';
 import { type ExportInfo, inspectModule, type ModuleInfo } from '../../wasm/inspect.ts';
 import { type ModulePolicy, reservedPrefix, scanPolicy } from '../../wasm/policy.ts';
+import { fuelGlobal, growFailedGlobal } from '../../wasm/metering/reserved.ts';
 import { byteLocation, WasmError, type WasmProblem } from '../../wasm/problem.ts';
 import { type RewrittenModule, rewriteModule } from '../../wasm/rewrite.ts';
+import { importPrices } from '../import-prices.ts';
 import { kernelControls } from '../kernel/kernel.ts';
 import type { CompiledPlugin, ModuleAnalysis } from '../protocol.ts';
 
@@ -33,20 +35,17 @@ export function analyseModule(request: ModuleRequest): ModuleAnalysis {
 
 /** Throws an ExecError with the first of the module's problems. */
 export function compileModule(request: ModuleRequest, digest: Digest): CompiledPlugin {
-  const { problems, info, rewritten } = examine(request);
+  const { problems, rewritten } = examine(request);
   const problem = problems[0];
   if (problem) throw new ExecError(problem.reason, `${problem.message} (at ${problem.location})`);
-  if (info === undefined || rewritten === undefined)
-    throw new ExecError('INTERNAL', 'A module without problems was not rewritten');
+  if (rewritten?.metering === undefined) throw new ExecError('INTERNAL', 'A module without problems was not rewritten');
   return {
     key: `${digest}/${request.memoryBytes}`,
     guest: new WebAssembly.Module(rewritten.bytes),
     adapter: new WebAssembly.Module(adapterBytes(rewritten)),
     lifecycle: rewritten.lifecycle,
     memories: rewritten.memories.map((memory) => memory.name),
-    clampedMemories: rewritten.memories
-      .filter((memory, index) => isClamped(info, index, memory))
-      .map(({ name }) => name),
+    offsets: rewritten.metering.offsets,
   };
 }
 
@@ -64,7 +63,9 @@ function examine({ bytes, memoryBytes, policy }: ModuleRequest): Examination {
   if (invalid) return { problems: [invalid], info: info.value };
   const problems = [...scanPolicy(info.value, policy), ...scanContainment(info.value), ...scanLifecycle(info.value)];
   if (problems.length > 0) return { problems, info: info.value };
-  const rewritten = attempt(() => rewriteModule(bytes, info.value, { memoryBytesMax: memoryBytes }));
+  const rewritten = attempt(() =>
+    rewriteModule(bytes, info.value, { memoryBytesMax: memoryBytes, metering: { importPrices } }),
+  );
   if ('problem' in rewritten) return { problems: [rewritten.problem], info: info.value };
   if (!WebAssembly.validate(rewritten.value.bytes)) {
     throw new ExecError('INTERNAL', 'The rewritten module does not validate');
@@ -111,8 +112,6 @@ function compileErrorOf(bytes: Uint8Array<ArrayBuffer>): string {
 const uncontained: Partial<Record<FeatureName, string>> = {
   // A guest that fills the heap with large arrays ends the process, not its thread.
   gc: 'Structs and arrays of the garbage-collected heap cannot be bounded: build for linear memory',
-  // V8 optimizes functions that only tail-call to loops in which it never looks whether the thread shall end.
-  'tail-call': 'Loops made of tail calls cannot be stopped: build without tail calls',
 };
 
 function scanContainment(info: ModuleInfo): readonly WasmProblem[] {
@@ -139,14 +138,9 @@ function isPlain({ type }: ExportInfo): boolean {
   return [...type.parameters, ...type.results].every((valueType) => plainTypes.includes(valueType));
 }
 
-function isClamped(info: ModuleInfo, index: number, { clampedPages }: { readonly clampedPages: number }): boolean {
-  const declared = info.memories[index]?.maxPages;
-  return declared === undefined || declared > clampedPages;
-}
-
 /** What the adapter hands on of the guest: memories, lifecycle, and what can be executed. */
 function adapterBytes({ exports, memories, lifecycle }: RewrittenModule): Uint8Array<ArrayBuffer> {
-  const wanted = new Set([...memories.map((memory) => memory.name), ...lifecycle]);
+  const wanted = new Set([fuelGlobal, growFailedGlobal, ...memories.map((memory) => memory.name), ...lifecycle]);
   const guestExports = exports.filter((entry) => wanted.has(entry.name) || isExecutable(entry));
   // Extism assigns imports to a plain object: once "__proto__" is assigned, others can fail.
   const isPrototype = (entry: ExportInfo): boolean => entry.name === '__proto__';

@@ -1,11 +1,13 @@
 /**
  * The guest's frames of a stack trace. V8 hands them over one by one, so that no
- * function's name, which the guest chose, can pass for a frame.
+ * function's name, which the guest chose, can pass for a frame. Positions are
+ * given as they are in the module as published; what metering added is left out.
  */
 
 import { boundedText, singleLine } from '../../base/text.ts';
 import { fixedLimits } from '../../model/limits.ts';
 import type { GuestFrame } from '../../model/outcome.ts';
+import { type OffsetMap, originalFunctionIndex, originalOffset } from '../../wasm/metering/offset-map.ts';
 import { kernelName } from '../kernel/kernel.ts';
 
 const functionNameBytesMax = 256;
@@ -19,11 +21,12 @@ export function keepStackFrames(): void {
 }
 
 /** Frames of the guest, innermost first, of an error whose stack nobody has read yet. */
-export function guestStackOf(error: Error): readonly GuestFrame[] {
+export function guestStackOf(error: Error, offsets: OffsetMap): readonly GuestFrame[] {
   const prepare = Error.prepareStackTrace;
   let frames: readonly GuestFrame[] = [];
   Error.prepareStackTrace = (_error, sites) => {
-    frames = sites.filter(isGuestSite).slice(0, fixedLimits.guestStackFrames).map(frameOf);
+    const written = sites.filter(isGuestSite).map((site) => frameOf(site, offsets));
+    frames = written.filter((frame) => frame !== undefined).slice(0, fixedLimits.guestStackFrames);
     return '';
   };
   try {
@@ -42,11 +45,14 @@ function isGuestSite(site: NodeJS.CallSite): boolean {
 /** V8 writes a frame out as in a trace; only there does it give the function's index. */
 type WrittenSite = NodeJS.CallSite & { toString(): string };
 
-function frameOf(site: NodeJS.CallSite): GuestFrame {
+/** Undefined for a function that metering added. */
+function frameOf(site: NodeJS.CallSite, offsets: OffsetMap): GuestFrame | undefined {
   const index = functionIndexForm.exec((site as WrittenSite).toString())?.[1];
+  const functionIndex = originalFunctionIndex(offsets, Number(index ?? 0));
+  if (functionIndex === undefined) return undefined;
   return {
     function: boundedText(singleLine(site.getFunctionName() ?? ''), functionNameBytesMax),
-    functionIndex: Number(index ?? 0),
-    offset: site.getPosition(),
+    functionIndex,
+    offset: originalOffset(offsets, site.getPosition()) ?? 0,
   };
 }

@@ -12,7 +12,7 @@ import { eventSink } from './event-sink.ts';
 import { rememberModuleLists } from './extism.ts';
 import { countGarbage } from './garbage.ts';
 import { keepStackFrames } from './guest-stack.ts';
-import { warmUpCall } from '../warm-up.ts';
+import { warmUpCall } from './warm-up-call.ts';
 
 assert(parentPort, 'This file runs in a thread');
 const port = parentPort;
@@ -20,7 +20,7 @@ const { kernel, control, warmUp } = workerData as SandboxData;
 const controlBlock = new ControlBlock(control);
 const services: CallServices = {
   kernel,
-  meters: controlBlock.meters,
+  control: controlBlock,
   events: eventSink(controlBlock, (event) => post({ type: 'event', event })),
   clock: systemClock,
 };
@@ -34,10 +34,10 @@ function post(message: FromSandbox, transfer: readonly ArrayBuffer[] = []): void
 async function answer(message: CallMessage): Promise<void> {
   let instanceBytes = 0;
   try {
-    const { outcome, timings } = await runCall(message, pluginOf(message), services);
+    const { outcome, timings, profile } = await runCall(message, pluginOf(message), services);
     instanceBytes = controlBlock.meters.memoryPeakBytes;
     const transfer = outcome.name === 'OK' ? [outcome.output.buffer as ArrayBuffer] : [];
-    post({ type: 'ended', outcome, timings }, transfer);
+    post({ type: 'ended', outcome, timings, profile }, transfer);
   } catch (error) {
     post({ type: 'failed', error: errorData(error) });
   }

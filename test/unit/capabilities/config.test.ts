@@ -33,6 +33,17 @@ describe('config_get', () => {
     expect(textAt(call, callHost(functions, 'config_get', call.block('k'.repeat(128))))).toBe('just');
   });
 
+  test('charges for the bytes of key and value, and for none of a key that is too long', () => {
+    const call = fakeCall({ config: { greeting: 'grüß dich' } });
+    const functions = configFunctions(call);
+    callHost(functions, 'config_get', call.block('greeting'));
+    expect(call.chargedBytes).toBe(8 + 11);
+    callHost(functions, 'config_get', call.block('absent'));
+    expect(call.chargedBytes).toBe(8 + 11 + 6);
+    callHost(functions, 'config_get', call.block('k'.repeat(129)));
+    expect(call.chargedBytes).toBe(8 + 11 + 6);
+  });
+
   test('stops the guest when the kernel has no room for the value', () => {
     const call = fakeCall({ config: { greeting: 'hello' } });
     const key = call.block('greeting');

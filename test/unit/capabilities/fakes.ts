@@ -15,6 +15,8 @@ export interface FakeCall extends CallContext {
   readonly sent: GuestEvent[];
   readonly stops: { readonly kind: OutcomeKind; readonly message: string }[];
   readonly faults: unknown[];
+  /** Bytes that the guest was charged for. */
+  chargedBytes: number;
   /** Whether the main thread is behind. */
   isCrowded: boolean;
   /** Whether the kernel has room for blocks. */
@@ -56,6 +58,10 @@ export function fakeCall({ limits = {}, config = {} }: FakeCallOptions = {}): Fa
     clock: new ManualClock(),
     limits: { ...resolveLimits({}, {}), ...limits },
     config: new Map(Object.entries(config)),
+    chargedBytes: 0,
+    chargeBytes: (bytes) => {
+      call.chargedBytes += bytes;
+    },
     stops: [],
     stop: (kind, message) => void call.stops.push({ kind, message }),
     faults: [],

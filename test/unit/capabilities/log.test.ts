@@ -62,6 +62,19 @@ describe('log_*', () => {
     expect(call.held.size).toBe(0);
   });
 
+  test('charge for the bytes of a line, up to those of the longest, and for none of a dropped one', () => {
+    const call = fakeCall({ limits: { logBytes: 20_000 } });
+    const functions = logFunctions(call);
+    callHost(functions, 'log_info', call.block('ä line'));
+    expect(call.chargedBytes).toBe(7);
+    callHost(functions, 'log_info', call.block('x'.repeat(1_000_000)));
+    expect(call.chargedBytes).toBe(7 + fixedLimits.logLineBytes);
+    for (let line = 0; line < 2; line++) callHost(functions, 'log_info', 0n);
+    call.meters.logBytes = 20_000;
+    callHost(functions, 'log_info', call.block('late'));
+    expect(call.chargedBytes).toBe(7 + fixedLimits.logLineBytes);
+  });
+
   test('drop and count what is no block', () => {
     const call = fakeCall();
     callHost(logFunctions(call), 'log_info', 77_777n);

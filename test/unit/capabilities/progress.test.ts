@@ -58,6 +58,17 @@ describe('progress', () => {
     ]);
   });
 
+  test('charges for what it copies of message and data, also of reports that are merged', () => {
+    const { call, progress } = setUp();
+    progress(0, call.block('four'), call.block(Uint8Array.of(1, 2)));
+    expect(call.chargedBytes).toBe(6);
+    call.isCrowded = true;
+    progress(0, call.block('four'), call.block(Uint8Array.of(1, 2)));
+    expect(call.chargedBytes).toBe(12);
+    progress(0, call.block('m'.repeat(1_000_000)), call.block(new Uint8Array(1_000_000)));
+    expect(call.chargedBytes).toBe(12 + fixedLimits.progressMessageBytes + 1 + fixedLimits.progressDataBytes);
+  });
+
   test('with addresses of no blocks has neither message nor data', () => {
     const { call, progress } = setUp();
     progress(0.5, 4_444n, -1n);

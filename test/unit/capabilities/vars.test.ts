@@ -79,6 +79,19 @@ describe('var_set and var_get', () => {
     expect(call.stops).toEqual([]);
   });
 
+  test('charge for the bytes of name and value, however often they are read and written', () => {
+    const { call, set, get } = setUp(10);
+    set('name', '123456');
+    expect(call.chargedBytes).toBe(4 + 6);
+    get('name');
+    expect(call.chargedBytes).toBe(2 * (4 + 6));
+    get('a');
+    set('name', 0n);
+    expect(call.chargedBytes).toBe(2 * (4 + 6) + 1 + 4);
+    set('name', '1234567');
+    expect(call.chargedBytes).toBe(2 * (4 + 6) + 1 + 4 + 4);
+  });
+
   test('stop a guest whose name or value would be lost', () => {
     for (const [name, value] of [
       [99_999n, 'block'],

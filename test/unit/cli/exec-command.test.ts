@@ -34,7 +34,7 @@ describe('exec', () => {
   test('sends what the options say', async () => {
     const { requests, executions } = server(okEvents);
     const words =
-      'exec echo@1.0.0 reverse -c a=1 -c b=x=y -t 1.5s -m 2MiB --output-limit 1KiB -l who=me --request-id r1';
+      'exec echo@1.0.0 reverse -c a=1 -c b=x=y -t 1.5s --fuel 5000000000 -m 2MiB --output-limit 1KiB -l who=me --request-id r1';
     const run = await runCli([...words.split(' '), '--address', 'unix:/x.sock'], { executions, stdin: 'piped' });
     expect(run.addresses).toEqual(['unix:/x.sock']);
     expect(requests).toEqual([
@@ -43,7 +43,12 @@ describe('exec', () => {
         function: 'reverse',
         input: Buffer.from('piped'),
         config: { a: '1', b: 'x=y' },
-        limits: { timeout: { seconds: 1n, nanos: 500_000_000 }, memoryBytes: 2_097_152n, outputBytes: 1_024n },
+        limits: {
+          timeout: { seconds: 1n, nanos: 500_000_000 },
+          fuel: 5_000_000_000n,
+          memoryBytes: 2_097_152n,
+          outputBytes: 1_024n,
+        },
         requestId: 'r1',
         labels: { who: 'me' },
         detached: false,
@@ -123,6 +128,7 @@ describe('exec', () => {
   test.each([
     [Outcome.PLUGIN_ERROR, 10, 'PLUGIN_ERROR'],
     [Outcome.TRAP, 11, 'TRAP'],
+    [Outcome.FUEL_EXHAUSTED, 12, 'FUEL_EXHAUSTED'],
     [Outcome.MEMORY_EXHAUSTED, 13, 'MEMORY_EXHAUSTED'],
     [Outcome.TIMED_OUT, 14, 'TIMED_OUT'],
     [Outcome.CANCELED, 15, 'CANCELED'],
@@ -178,7 +184,7 @@ describe('exec', () => {
       'caisson: TRAP (UNREACHABLE): unreachable',
       '    at inner (module+0x1f)',
       '    at function 1 (module+0x10)',
-      'caisson: TRAP echo@1.0.0 e-1: wall 1.25 s, queue 0 ms, run 0 ms, memory 1.5 MiB, in 0 B, out 0 B, 2 host calls, 0 progress events, 4 log lines dropped',
+      'caisson: TRAP echo@1.0.0 e-1: wall 1.25 s, queue 0 ms, run 0 ms, fuel 0, memory 1.5 MiB, in 0 B, out 0 B, 2 host calls, 0 progress events, 4 log lines dropped',
       '',
     ]);
   });
@@ -309,7 +315,7 @@ describe('run', () => {
 
   test('runs the module with the manifest beside it', async () => {
     const path = moduleFile('known', { name: 'known', version: '1.2.3' });
-    const run = await runCli(['run', path, 'go', '-c', 'a=b', '-t', '2s', '--allow-wasm-feature', 'threads'], {
+    const run = await runCli(['run', path, 'go', '-c', 'a=b', '--fuel', '7', '--allow-wasm-feature', 'threads'], {
       runFile: okRun,
       stdin: 'in',
     });
@@ -324,7 +330,7 @@ describe('run', () => {
           function: 'go',
           input: Buffer.from('in'),
           config: new Map([['a', 'b']]),
-          limits: { timeoutMs: 2_000 },
+          limits: { fuel: 7 },
           requestId: '',
           labels: new Map(),
         },
@@ -372,6 +378,8 @@ describe('run', () => {
       ['run', 'x.wasm', 'go', '--allow-wasm-feature', 'gc'],
       'Allowed choices are memory64, threads',
     ],
+    ['no fuel', ['run', 'x.wasm', 'go', '--fuel', '0'], 'Expected a whole number of at least 1.'],
+    ['fuel that is no number', ['exec', 'x', 'go', '--fuel', 'lots'], 'Expected a whole number of at least 1.'],
   ])('refuses %s', async (_, words, message) => {
     const run = await runCli(words);
     expect(run).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(message) });

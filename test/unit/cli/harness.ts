@@ -33,6 +33,7 @@ export interface CliFakes {
   readonly health?: object;
   readonly checks?: readonly DoctorCheck[];
   readonly runFile?: CliDependencies['runFile'];
+  readonly inspectModule?: CliDependencies['inspectModule'];
   /** Called with what interrupts the command. */
   readonly onListening?: (interrupt: () => void) => void;
   /** Replaces stdout. */
@@ -71,6 +72,7 @@ export async function runCli(words: readonly string[], fakes: CliFakes = {}): Pr
       ran.push(options);
       return (fakes.runFile ?? notFaked)(options, signal);
     },
+    inspectModule: (options) => (fakes.inspectModule ?? notFaked)(options),
     diagnose: () => Promise.resolve(fakes.checks ?? []),
   };
   const exitCode = await createCli(dependencies).run(words);

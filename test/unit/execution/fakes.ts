@@ -66,6 +66,8 @@ export function prepared(overrides: Partial<PreparedAction> = {}): PreparedActio
     version: version(),
     limits: {
       timeoutMs: 30_000,
+      fuel: 1_000_000,
+      cpuPercent: 100,
       memoryBytes: 65_536,
       inputBytes: 1_024,
       outputBytes: 1_024,

@@ -96,6 +96,7 @@ describe('pooledExecutor', () => {
         config: action.config,
         capabilities: ['log', 'vars'],
         limits: action.limits,
+        profiled: false,
       },
     ]);
     expect(calls[0]?.input).toBe(action.input);

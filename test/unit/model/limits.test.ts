@@ -4,11 +4,15 @@ import { limitViolations, type RunLimitName, resolveLimits, runLimitRanges } fro
 
 const mebi = 1_048_576;
 const names = Object.keys(runLimitRanges) as RunLimitName[];
+/** Whole pages where that is asked for, within the range. */
+const some = (name: RunLimitName, count: number): number => (name === 'cpuPercent' ? count : count * 65_536);
 
 describe('resolveLimits', () => {
   test('has the documented defaults', () => {
     expect(resolveLimits({}, {})).toEqual({
       timeoutMs: 30_000,
+      fuel: 1_000_000_000_000,
+      cpuPercent: 100,
       memoryBytes: 64 * mebi,
       inputBytes: 4 * mebi,
       outputBytes: 4 * mebi,
@@ -18,7 +22,7 @@ describe('resolveLimits', () => {
   });
 
   test.each(names)('takes %s from the request before the manifest before the default', (name) => {
-    const [request, manifest] = [2 * 65_536, 3 * 65_536];
+    const [request, manifest] = [some(name, 2), some(name, 3)];
     expect(resolveLimits({ [name]: request }, { [name]: manifest })[name]).toBe(request);
     expect(resolveLimits({}, { [name]: manifest })[name]).toBe(manifest);
     expect(resolveLimits({ [name]: 0 }, { [name]: manifest })[name]).toBe(manifest);
@@ -47,6 +51,17 @@ describe('resolveLimits', () => {
     expect(resolveLimits({ memoryBytes: asked }, {}).memoryBytes).toBe(resolved);
   });
 
+  test.each([
+    [
+      'fuel',
+      1e13 + 1,
+      'limits.fuel: must be from 0 (the default) to 10000000000000 units, but is 10000000000001 units',
+    ],
+    ['cpuPercent', 101, 'limits.cpu_percent: must be from 0 (the default) to 100 %, but is 101 %'],
+  ])('tells of %s in its own unit', (name, value, message) => {
+    expect(refusal(() => resolveLimits({ [name]: value }, {})).message).toBe(message);
+  });
+
   test('names every limit that is wrong, and its range, in words of the request', () => {
     const error = refusal(() => resolveLimits({ timeoutMs: 400_000, outputBytes: -1 }, {}));
     expect(error.message).toBe('limits.timeout: must be from 0 (the default) to 300 s, but is 400 s');
@@ -63,8 +78,9 @@ describe('limitViolations', () => {
     expect(limitViolations(asked)).toHaveLength(names.length);
   });
 
-  test('refuses fractions of a byte, but not of a millisecond', () => {
+  test('refuses fractions of a byte and of a unit, but not of a millisecond', () => {
     expect(limitViolations({ memoryBytes: 65_536.5 }).map(({ field }) => field)).toEqual(['limits.memory_bytes']);
+    expect(limitViolations({ fuel: 0.5 }).map(({ field }) => field)).toEqual(['limits.fuel']);
     expect(limitViolations({ timeoutMs: 0.5 })).toEqual([]);
   });
 });

@@ -9,6 +9,8 @@ import { inspectModule } from '../../../src/wasm/inspect.ts';
 import { modulePolicyDefault, scanPolicy } from '../../../src/wasm/policy.ts';
 import { WasmError, type WasmProblem } from '../../../src/wasm/problem.ts';
 import { rewriteModule } from '../../../src/wasm/rewrite.ts';
+import { meteredGuest } from '../../helpers/metered.ts';
+import { wat } from '../../helpers/wat.ts';
 
 /** A clock that stands still until it is moved. */
 export class ManualClock implements Clock {
@@ -117,9 +119,11 @@ export class FakeCompiler implements Pick<Compiler, 'analyse' | 'compile'> {
     await this.compileGate;
     const failure = this.compileFailures.shift();
     if (failure) throw failure;
-    return { key, guest: emptyModule, adapter: emptyModule, lifecycle: [], memories: [], clampedMemories: [] };
+    return { key, guest: emptyModule, adapter: emptyModule, lifecycle: [], memories: [], offsets };
   }
 }
+
+const { offsets } = meteredGuest(wat('(module)'));
 
 function analyse(bytes: Uint8Array, memoryBytes: number): ModuleAnalysis {
   try {

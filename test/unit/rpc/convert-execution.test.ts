@@ -99,8 +99,8 @@ describe('actionOf', () => {
     expect(error.violations.map((violation) => violation.field)).toEqual([field]);
   });
 
-  test('refuses fuel, because nothing would meter it', () => {
-    expect(refusal({ limits: { fuel: 1n } }).reason).toBe('FUEL_NOT_METERED');
+  test('takes a limit of fuel, 0 meaning the default', () => {
+    expect(convert({ limits: { fuel: 1n } }).limits).toEqual({ fuel: 1 });
     expect(convert({ limits: { fuel: 0n } }).limits).toEqual({});
   });
 
@@ -114,8 +114,8 @@ describe('actionOf', () => {
       'request_id',
       'labels[""]',
       'limits.timeout',
-      'limits.memory_bytes',
       'limits.fuel',
+      'limits.memory_bytes',
     ]);
     expect(refusal(wrong).message).toContain('and 7 more');
     expect(refusal(wrong).reason).toBe('REQUEST_INVALID');

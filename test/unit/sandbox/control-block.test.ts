@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
 import { ControlBlock } from '../../../src/sandbox/control-block.ts';
 
 test('ControlBlock shows the meters of one side to the other, and forgets them when reset', () => {
@@ -6,6 +7,7 @@ test('ControlBlock shows the meters of one side to the other, and forgets them w
   const thread = new ControlBlock(main.buffer);
   thread.meters.hostCalls += 2 ** 33;
   thread.meters.memoryPeakBytes = 65_536;
+  thread.meters.fuel = 1e13;
   expect({ ...main.meters }).toEqual({
     hostCalls: 2 ** 33,
     progressEvents: 0,
@@ -13,9 +15,10 @@ test('ControlBlock shows the meters of one side to the other, and forgets them w
     logBytes: 0,
     logLinesDropped: 0,
     memoryPeakBytes: 65_536,
+    fuel: 1e13,
   });
-  main.resetMeters();
-  expect(Object.values(thread.meters)).toEqual([0, 0, 0, 0, 0, 0]);
+  main.reset();
+  expect(Object.values(thread.meters)).toEqual([0, 0, 0, 0, 0, 0, 0]);
 });
 
 test('ControlBlock tells how many events have not been taken, also when the counts wrap', () => {
@@ -29,8 +32,34 @@ test('ControlBlock tells how many events have not been taken, also when the coun
   expect(thread.untaken((2 ** 31 + 3) | 0)).toBe(3);
 });
 
-test('ControlBlock asks for a stop in its first word', () => {
+test('ControlBlock hands on the wish to stop until it is reset', () => {
   const main = new ControlBlock();
+  const thread = new ControlBlock(main.buffer);
+  expect(thread.isStopRequested).toBe(false);
   main.requestStop();
-  expect(new Int32Array(main.buffer, 0, 2)[0]).toBe(1);
+  expect(thread.isStopRequested).toBe(true);
+  main.reset();
+  expect(thread.isStopRequested).toBe(false);
+});
+
+test('ControlBlock waits for a stop no longer than it is told, and not at all once it was asked for', () => {
+  const control = new ControlBlock();
+  control.waitForStop(1);
+  control.requestStop();
+  control.waitForStop(Number.POSITIVE_INFINITY);
+  expect(control.isStopRequested).toBe(true);
+});
+
+test('ControlBlock wakes a thread that waits when a stop is asked for', async () => {
+  const control = new ControlBlock();
+  const entry = new URL('./fixtures/waiting-thread.ts', import.meta.url);
+  const waiting = new Worker(entry, { workerData: control.buffer });
+  try {
+    const woken = new Promise((resolve) => waiting.once('message', () => waiting.once('message', resolve)));
+    await new Promise((resolve) => waiting.once('message', resolve));
+    control.requestStop();
+    expect(await woken).toBe('woken');
+  } finally {
+    await waiting.terminate();
+  }
 });

@@ -1,7 +1,10 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { AbortReason, type StopKind } from '../../../src/model/abort-reason.ts';
 import { wasmPageBytes } from '../../../src/model/limits.ts';
+import { Sandbox } from '../../../src/sandbox/sandbox.ts';
+import { WorkerThread } from '../../../src/sandbox/worker-thread.ts';
+import { ManualClock } from '../base/manual-clock.ts';
 import {
   callOf,
   compileText,
@@ -21,6 +24,10 @@ const spinning = guest(`(func (export "run")
   (drop (memory.grow (i32.const 2)))
   (call $progress (f64.const 0.5) (i64.const 0) (i64.const 0))
   (loop (br 0)))`);
+/** The function "run" of a guest: behind 25 imports, $block and $output. */
+const runIndex = 27;
+/** However slow this machine is, a thread that answers is not ended. */
+const patience = 20_000;
 
 /** Resolves with the abort controller of a run once its guest has reported something. */
 async function runUntilReport(sandbox: Awaited<ReturnType<SandboxSet['start']>>, text: string) {
@@ -154,41 +161,56 @@ describe('Sandbox.run, aborted', () => {
     ['DEADLINE', 'CANCELED'],
     ['SHUTDOWN', 'CANCELED'],
   ] as const satisfies readonly (readonly [StopKind, string])[])(
-    'with %s has the outcome %s at once',
+    'with %s has the outcome %s, and the thread lives on',
     async (kind, name) => {
       await using sandboxes = new SandboxSet();
-      const sandbox = await sandboxes.start();
+      const sandbox = await sandboxes.start({ stopGraceMs: patience });
       const { stopping, running } = await runUntilReport(sandbox, spinning);
       stopping.abort(new AbortReason(kind, 'because'));
       expect(sandbox.state).toBe('stopping');
       const { outcome, timings } = await running;
-      expect(sandbox.state).toBe('stopping');
-      expect(outcome).toMatchObject({ name, error: { kind, message: 'because', guestStack: [] } });
-      expect(timings).toBeUndefined();
-      await sandbox.ended;
-      expect(sandbox.state).toBe('dead');
+      expect(sandbox.state).toBe('idle');
+      expect(outcome).toMatchObject({ name, error: { kind, message: 'because' }, usage: { fuelIsLowerBound: false } });
+      expect(outcome.name !== 'OK' && outcome.error.guestStack.at(-1)?.functionIndex).toBe(runIndex);
+      expect(timings?.guestEndMs).toBeGreaterThan(0);
+      await expectSound(sandbox);
     },
   );
 
+  test('again and again has the outcome each time, and nothing of it is left for the next call', async () => {
+    await using sandboxes = new SandboxSet();
+    const sandbox = await sandboxes.start({ stopGraceMs: patience });
+    for (let round = 0; round < 20; round++) {
+      const { stopping, running } = await runUntilReport(sandbox, spinning);
+      stopping.abort(new AbortReason('CANCELED'));
+      expect(kindOf((await running).outcome)).toBe('CANCELED');
+      await expectSound(sandbox);
+    }
+  });
+
+  test('when the guest has just ended has the outcome of the guest', async () => {
+    await using sandboxes = new SandboxSet();
+    const sandbox = await sandboxes.start({ stopGraceMs: patience });
+    const stopping = new AbortController();
+    const last = guest('(func (export "run") (result i32) (call $log_info (i64.const 0)) (i32.const 7))');
+    const { outcome } = await sandbox.run(callOf(compileText(last)), {
+      signal: stopping.signal,
+      report: () => stopping.abort(new AbortReason('TIMEOUT')),
+    });
+    expect(outcome).toMatchObject({ name: 'PLUGIN_ERROR', error: { kind: 'NONZERO_EXIT' } });
+    expect(sandbox.state).toBe('idle');
+    await expectSound(sandbox);
+  });
+
   test('has a receipt of what the guest did until then', async () => {
     await using sandboxes = new SandboxSet();
-    const sandbox = await sandboxes.start();
+    const sandbox = await sandboxes.start({ stopGraceMs: patience });
     const { stopping, running } = await runUntilReport(sandbox, spinning);
     stopping.abort(new AbortReason('TIMEOUT'));
     const { usage } = (await running).outcome;
-    expect(usage).toMatchObject({ hostCalls: 1, progressEvents: 1, memoryPeakBytes: wasmPageBytes });
+    expect(usage).toMatchObject({ hostCalls: 1, progressEvents: 1, memoryPeakBytes: 3 * wasmPageBytes });
     expect(usage.runMs).toBeGreaterThan(0);
-  });
-
-  test('refuses further calls', async () => {
-    await using sandboxes = new SandboxSet();
-    const sandbox = await sandboxes.start();
-    const { stopping, running } = await runUntilReport(sandbox, spinning);
-    stopping.abort(new AbortReason('CANCELED'));
-    await running;
-    await expect(runIn(sandbox, echoGuest)).rejects.toMatchObject({ reason: 'SANDBOX_CRASHED' });
-    await sandbox.ended;
-    await expect(runIn(sandbox, echoGuest)).rejects.toMatchObject({ reason: 'SANDBOX_CRASHED' });
+    expect(usage.fuel).toBeGreaterThan(0);
   });
 
   test('after it ended changes nothing, and no listener is left', async () => {
@@ -200,6 +222,76 @@ describe('Sandbox.run, aborted', () => {
     stopping.abort(new AbortReason('CANCELED'));
     expect(sandbox.state).toBe('idle');
     await expectSound(sandbox);
+  });
+});
+
+describe('Sandbox.run, aborted while the thread is stuck', () => {
+  /** A sandbox whose thread never answers, in the middle of its call. */
+  async function stuck(clock: ManualClock) {
+    const start = WorkerThread.start.bind(WorkerThread);
+    const entry = new URL('./fixtures/stuck-thread.ts', import.meta.url);
+    using _spy = vi.spyOn(WorkerThread, 'start').mockImplementation((options) => start({ ...options, entry }));
+    const sandbox = await Sandbox.start({ clock, id: 1 });
+    const call = callOf(compileText(echoGuest), { input: 'abc' });
+    const stopping = new AbortController();
+    const { promise: reported, resolve } = Promise.withResolvers<void>();
+    const running = sandbox.run(call, { signal: stopping.signal, report: () => resolve() });
+    await reported;
+    return { sandbox, stopping, running };
+  }
+
+  test('has the outcome of the stop once the grace is over, and the thread is ended', async () => {
+    const clock = new ManualClock();
+    const { sandbox, stopping, running } = await stuck(clock);
+    await using _sandbox = sandbox;
+    let isOver = false;
+    void running.then(() => {
+      isOver = true;
+    });
+    await clock.advance(1_000);
+    stopping.abort(new AbortReason('TIMEOUT', 'because'));
+    await clock.advance(49);
+    expect([isOver, sandbox.state]).toEqual([false, 'stopping']);
+    await clock.advance(1);
+    const { outcome, timings } = await running;
+    expect(outcome).toMatchObject({
+      name: 'TIMED_OUT',
+      error: { kind: 'TIMEOUT', message: 'because', guestStack: [] },
+    });
+    expect(outcome.usage).toMatchObject({
+      inputBytes: 3,
+      hostCalls: 3,
+      fuel: 2_000_000,
+      fuelIsLowerBound: true,
+      runMs: 1_050,
+    });
+    expect(timings).toBeUndefined();
+    await sandbox.ended;
+    expect(sandbox.state).toBe('dead');
+    expect(clock.timers).toBe(0);
+  });
+
+  test('refuses further calls', async () => {
+    const clock = new ManualClock();
+    const { sandbox, stopping, running } = await stuck(clock);
+    await using _sandbox = sandbox;
+    stopping.abort(new AbortReason('CANCELED'));
+    await expect(runIn(sandbox, echoGuest)).rejects.toMatchObject({ reason: 'SANDBOX_CRASHED' });
+    await clock.advance(50);
+    await running;
+    await expect(runIn(sandbox, echoGuest)).rejects.toMatchObject({ reason: 'SANDBOX_CRASHED' });
+    await sandbox.ended;
+    await expect(runIn(sandbox, echoGuest)).rejects.toMatchObject({ reason: 'SANDBOX_CRASHED' });
+  });
+
+  test('and then closed rejects the call, and no timer is left', async () => {
+    const clock = new ManualClock();
+    const { sandbox, stopping, running } = await stuck(clock);
+    stopping.abort(new AbortReason('CANCELED'));
+    const refused = expect(running).rejects.toMatchObject({ reason: 'SHUTTING_DOWN' });
+    await sandbox[Symbol.asyncDispose]();
+    await refused;
+    expect(clock.timers).toBe(0);
   });
 });
 

@@ -94,7 +94,7 @@ describe('readTypeEntry', () => {
 
   it('reads structs and arrays with packed fields', () => {
     expect(decodeEntry(0x5f, 2, [0x78, 0], [0x64, 1, 1]).members).toEqual([{ kind: 'struct', fields: 2 }]);
-    expect(decodeEntry(0x5e, 0x77, 1)).toEqual({ members: [{ kind: 'array' }], features: ['gc'] });
+    expect(decodeEntry(0x5e, 0x77, 1)).toEqual({ members: [{ kind: 'array', elementBytes: 2 }], features: ['gc'] });
   });
 
   it('resolves a group into its members and marks its functions', () => {

@@ -3,6 +3,7 @@ import { systemClock } from '../../../../src/base/clock.ts';
 import type { GuestEvent } from '../../../../src/model/execution.ts';
 import { wasmPageBytes } from '../../../../src/model/limits.ts';
 import { ControlBlock } from '../../../../src/sandbox/control-block.ts';
+import { hostBytesPerUnit } from '../../../../src/sandbox/import-prices.ts';
 import { kernelModule } from '../../../../src/sandbox/kernel/kernel.ts';
 import type { CompiledPlugin } from '../../../../src/sandbox/protocol.ts';
 import { type CallResult, runCall } from '../../../../src/sandbox/thread/call.ts';
@@ -43,11 +44,12 @@ async function call(plugin: CompiledPlugin | string, options: CallOptions & Comp
       config,
       capabilities,
       limits,
+      profiled: false,
     },
     compiled,
     {
       kernel: kernelModule(),
-      meters: new ControlBlock().meters,
+      control: new ControlBlock(),
       events: { crowded: false, send: (event) => events.push(event) },
       clock: systemClock,
     },
@@ -335,5 +337,87 @@ describe('Functions', () => {
     const { outcome, events } = await call(guest(body), { config: { hello: 'secret' }, capabilities: [] });
     expect(outputText(outcome)).toBe('');
     expect(events).toEqual([]);
+  });
+});
+
+describe('Fuel', () => {
+  const counting = (count: number, then = ''): string =>
+    guest(`(func (export "run") (result i32) (local $i i32)
+      (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const ${count}))))
+      ${then} (i32.const 0))`);
+  const fuelOf = async (text: string, options: CallOptions = {}): Promise<number> =>
+    (await call(text, options)).outcome.usage.fuel;
+
+  test('is in the receipt, the same for the same work, and in proportion to it', async () => {
+    const [none, once, twice] = [
+      await fuelOf(counting(1)),
+      await fuelOf(counting(1_001)),
+      await fuelOf(counting(2_001)),
+    ];
+    expect(once).toBeGreaterThan(none);
+    expect(twice - once).toBe(once - none);
+    expect(await fuelOf(counting(1_001))).toBe(once);
+  });
+
+  test.each([1, 1_000, 5_000_000])('has a sharp limit, for a loop of %d rounds', async (count) => {
+    const plugin = compileText(counting(count));
+    const { fuel } = (await call(plugin)).outcome.usage;
+    const { outcome } = await call(plugin, { limits: { fuel } });
+    expect(outcome).toMatchObject({ name: 'OK', usage: { fuel, fuelIsLowerBound: false } });
+    expect((await call(plugin, { limits: { fuel: fuel - 1 } })).outcome).toMatchObject({
+      name: 'FUEL_EXHAUSTED',
+      error: { kind: 'FUEL', message: `The run needed more fuel than limits.fuel, ${fuel - 1} units` },
+    });
+  });
+
+  test('that runs out in a loop shows where', async () => {
+    const text = guest('(func $inner (loop (br 0))) (func $run (export "run") (call $inner))');
+    const { outcome } = await call(text, { limits: { fuel: 1_000 } });
+    expect(outcome).toMatchObject({
+      error: { kind: 'FUEL', guestStack: [{ function: 'inner' }, { function: 'run' }] },
+      usage: { fuelIsLowerBound: false },
+    });
+  });
+
+  test('is a lower bound if the guest trapped, and exact if it failed by itself', async () => {
+    expect((await call(counting(10, 'unreachable'))).outcome.usage.fuelIsLowerBound).toBe(true);
+    expect((await call(guest('(func (export "run") (result i32) (i32.const 1))'))).outcome).toMatchObject({
+      name: 'PLUGIN_ERROR',
+      usage: { fuelIsLowerBound: false },
+    });
+  });
+
+  test.each([
+    ['start', '(func $s (call $work)) (start $s)'],
+    ['_initialize', '(func (export "_initialize") (call $work))'],
+    ['_start', '(func (export "_start") (call $work))'],
+  ])('pays for %s, too', async (_name, lifecycle) => {
+    const work = `(func $work (local $i i32)
+      (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000)))))`;
+    const run = '(func (export "run"))';
+    expect(await fuelOf(guest(work + lifecycle + run))).toBeGreaterThan((await fuelOf(guest(work + run))) + 1_000);
+  });
+
+  test('pays for the bytes that host functions read and copy', async () => {
+    const setting = (bytes: number): string =>
+      guest(`${hello} (func (export "run") (local $name i64) (local $value i64)
+        (local.set $name (call $block (i32.const 0) (i32.const 5)))
+        (local.set $value (call $alloc (i64.const 8192)))
+        (call $store_u64 (i64.sub (local.get $value) (i64.const 8)) (i64.const ${(0x43415355n << 32n) + BigInt(bytes)}))
+        (call $var_set (local.get $name) (local.get $value)))`);
+    expect((await fuelOf(setting(8_000))) - (await fuelOf(setting(4_000)))).toBe(4_000 / hostBytesPerUnit);
+  });
+
+  test('pays for the bytes of kernel blocks', async () => {
+    const taking = (bytes: number): string => guest(`(func (export "run") (drop (call $alloc (i64.const ${bytes}))))`);
+    expect((await fuelOf(taking(1_600_000))) - (await fuelOf(taking(0)))).toBe(100_000);
+  });
+
+  test('pays for values of configuration by their length', async () => {
+    const text = guest(
+      `${hello} (func (export "run") (drop (call $config_get (call $block (i32.const 0) (i32.const 5)))))`,
+    );
+    const withValue = (bytes: number): Promise<number> => fuelOf(text, { config: { hello: 'x'.repeat(bytes) } });
+    expect((await withValue(4_003)) - (await withValue(3))).toBe(4_000 / hostBytesPerUnit);
   });
 });

@@ -4,6 +4,7 @@ import { ExecError } from '../../../../src/model/exec-error.ts';
 import { wasmPageBytes } from '../../../../src/model/limits.ts';
 import type { Reason } from '../../../../src/model/reasons.ts';
 import { analyseModule, compileModule } from '../../../../src/sandbox/thread/compile.ts';
+import { originalFunctionIndex } from '../../../../src/wasm/metering/offset-map.ts';
 import { modulePolicyDefault } from '../../../../src/wasm/policy.ts';
 import { wat } from '../../../helpers/wat.ts';
 
@@ -31,6 +32,16 @@ const bad: readonly (readonly [string, Reason, Uint8Array<ArrayBuffer>])[] = [
   ['bytes that are no module', 'WASM_NOT_WASM', Uint8Array.from(Buffer.from('not a module'))],
   ['a component', 'WASM_COMPONENT', Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0)],
   ['a name of ours', 'WASM_RESERVED_NAME', wat('(module (func (export "caisson:start")))')],
+  [
+    'an import of the meter',
+    'WASM_RESERVED_NAME',
+    wat('(module (import "caisson:meter" "refuel" (func (param i64) (result i64))))'),
+  ],
+  [
+    'a counter of its own',
+    'WASM_RESERVED_NAME',
+    wat('(module (global (export "caisson:fuel") (mut i64) (i64.const 0)))'),
+  ],
   ['too much memory', 'MEMORY_OVER_LIMIT', wat('(module (memory 11))')],
   ['a feature that is not allowed', 'WASM_FEATURE_NOT_ALLOWED', wat('(module (memory i64 1))')],
   [
@@ -124,24 +135,33 @@ describe('compileModule', () => {
       'code',
       'caisson:memory0',
       'caisson:start',
+      'caisson:fuel',
+      'caisson:grow_failed',
     ]);
     expect(plugin).toMatchObject({
       lifecycle: ['caisson:start', 'caisson:_initialize'],
       memories: ['caisson:memory0'],
     });
-    expect(WebAssembly.Module.imports(plugin.guest)).toEqual([]);
+    expect(WebAssembly.Module.imports(plugin.guest)).toEqual([
+      { module: 'caisson:meter', name: 'refuel', kind: 'function' },
+    ]);
+  });
+
+  test('meters the guest, and maps its code to the code as published', () => {
+    const bytes = wat('(module (func (export "run") unreachable))');
+    const { guest, offsets } = compileModule({ bytes, memoryBytes, policy }, digestOf(bytes));
+    expect(WebAssembly.Module.exports(guest).map(({ name }) => name)).toContain('caisson:fuel');
+    expect(originalFunctionIndex(offsets, 1)).toBe(0);
+  });
+
+  test('lets tail calls in', () => {
+    expect(problemsOf(wat('(module (func $again (export "run") (return_call $again)))'))).toEqual([]);
   });
 
   test('has a key of digest and limit', () => {
     const bytes = wat('(module)');
     const plugin = compileModule({ bytes, memoryBytes, policy }, digestOf(bytes));
     expect(plugin.key).toBe(`${digestOf(bytes)}/${memoryBytes}`);
-  });
-
-  test('tells memories bounded by the limit from those that bound themselves', () => {
-    expect(compile('(module (memory 1))').clampedMemories).toEqual(['caisson:memory0']);
-    expect(compile('(module (memory 1 100))').clampedMemories).toEqual(['caisson:memory0']);
-    expect(compile('(module (memory 1 10))').clampedMemories).toEqual([]);
   });
 
   test.each(bad)('refuses %s', (_what, reason, bytes) => {

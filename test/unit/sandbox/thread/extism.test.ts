@@ -6,8 +6,12 @@ import { callFunctions, type LinkedFunction } from '../../../../src/capabilities
 import { kernelModule as kernelImport, userModule } from '../../../../src/model/capability.ts';
 import { hostModule, kernelModule } from '../../../../src/sandbox/kernel/kernel.ts';
 import { type LinkedInstance, link, rememberModuleLists } from '../../../../src/sandbox/thread/extism.ts';
+import { meterModule, refuelName } from '../../../../src/wasm/metering/reserved.ts';
 import { compileText, guest } from '../../../helpers/sandbox.ts';
 import { fakeCall } from '../../capabilities/fakes.ts';
+
+/** Fuel for guests that are not the point here. */
+const plenty = 1n << 40n;
 
 type Overrides = Readonly<Record<string, LinkedFunction>>;
 
@@ -17,6 +21,7 @@ async function linked(text: string, kernelHost: Overrides = {}, user: Overrides 
   const functions = {
     [hostModule]: { ...modules[kernelImport], kernel_exhausted: () => {}, ...kernelHost },
     [userModule]: { ...modules[userModule], ...user },
+    [meterModule]: { [refuelName]: () => plenty },
   };
   const { guest: guestModule, adapter } = compileText(text);
   return await link({ kernel: kernelModule(), guest: guestModule, adapter }, functions);

@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { OutcomeKind } from '../../../../src/model/outcome.ts';
-import { trapOf } from '../../../../src/sandbox/thread/trap.ts';
-import { watWithNames } from '../../../helpers/wat.ts';
+import { type Trap, trapOf } from '../../../../src/sandbox/thread/trap.ts';
+import { meteredGuest } from '../../../helpers/metered.ts';
+import { wat, watWithNames } from '../../../helpers/wat.ts';
 
-function thrownBy(body: string): unknown {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(watWithNames(`(module $guest ${body})`)));
+const { offsets } = meteredGuest(wat('(module)'));
+
+function trapIn(body: string): Trap | undefined {
+  const { exports, offsets } = meteredGuest(watWithNames(`(module $guest ${body})`));
   try {
-    (instance.exports['run'] as () => void)();
+    (exports['run'] as () => void)();
   } catch (error) {
-    return error;
+    return trapOf(error, offsets);
   }
   throw new Error('The guest did not trap');
 }
@@ -47,31 +50,38 @@ const traps: readonly (readonly [string, OutcomeKind, string])[] = [
 
 describe('trapOf', () => {
   test.each(traps)('takes %s for %s', (_what, kind, body) => {
-    expect(trapOf(thrownBy(body))?.kind).toBe(kind);
+    expect(trapIn(body)?.kind).toBe(kind);
   });
 
   test('says what V8 says, on one line and bounded', () => {
-    expect(trapOf(new WebAssembly.RuntimeError('odd\nnews'))).toMatchObject({
+    expect(trapOf(new WebAssembly.RuntimeError('odd\nnews'), offsets)).toMatchObject({
       kind: 'TRAP',
       message: 'The guest trapped: odd\\u000anews',
     });
-    const long = trapOf(new WebAssembly.RuntimeError('x'.repeat(5_000)))?.message ?? '';
+    const long = trapOf(new WebAssembly.RuntimeError('x'.repeat(5_000)), offsets)?.message ?? '';
     expect(long.length).toBeGreaterThan(100);
     expect(Buffer.byteLength(long)).toBeLessThan(600);
   });
 
   test('leaves errors of the host alone', () => {
-    expect(trapOf(new TypeError('unreachable'))).toBeUndefined();
-    expect(trapOf(new RangeError('Out of memory'))).toBeUndefined();
-    expect(trapOf(undefined)).toBeUndefined();
+    expect(trapOf(new TypeError('unreachable'), offsets)).toBeUndefined();
+    expect(trapOf(new RangeError('Out of memory'), offsets)).toBeUndefined();
+    expect(trapOf(undefined, offsets)).toBeUndefined();
   });
 
   test('names the guest’s frames, innermost first', () => {
-    const trap = trapOf(thrownBy(`(func $inner unreachable) ${run('(call $inner)')}`));
+    const trap = trapIn(`(func $inner unreachable) ${run('(call $inner)')}`);
     expect(trap?.guestStack).toMatchObject([
       { function: 'inner', functionIndex: 0 },
       { function: 'run', functionIndex: 1 },
     ]);
     expect(trap?.guestStack.every(({ offset }) => offset > 8)).toBe(true);
+  });
+
+  test('leaves out the functions that metering added', () => {
+    const body = `(memory 0) (table 1 funcref) ${run('(table.grow (ref.null func) (i32.const 1)) drop (call $run)')}`;
+    const stack = trapIn(body)?.guestStack ?? [];
+    expect(stack.length).toBeGreaterThan(0);
+    expect(stack.every((frame) => frame.function === 'run' && frame.functionIndex === 0)).toBe(true);
   });
 });
