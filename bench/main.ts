@@ -2,9 +2,10 @@
 
 import { execute } from './cases/execute.ts';
 import { io } from './cases/io.ts';
+import { metering } from './cases/metering.ts';
 import { type CaseReport, markdown, writeReports } from './report.ts';
 
-const cases: Readonly<Record<string, (options: { quick: boolean }) => Promise<CaseReport>>> = { io, execute };
+const cases: Readonly<Record<string, (options: { quick: boolean }) => Promise<CaseReport>>> = { metering, io, execute };
 
 const words = process.argv.slice(2);
 const quick = words.includes('--quick');

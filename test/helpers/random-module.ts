@@ -99,7 +99,7 @@ class ModuleMaker {
     });
     writer.section(sectionIds.table, (to) => to.u8(1, 0x70, 1, 6, 12));
     writer.section(sectionIds.memory, (to) => to.u8(1, 1, 1, 3));
-    writer.section(sectionIds.tag, (to) => to.u8(1, 0).unsigned(all.length));
+    if (this.exceptions !== 'none') writer.section(sectionIds.tag, (to) => to.u8(1, 0).unsigned(all.length));
     writer.section(sectionIds.global, (to) => {
       to.u8(4, 0x7f, 1, 0x41).signed(budget).u8(0x0b);
       to.u8(0x7f, 1, 0x41, 7, 0x0b, 0x7e, 1, 0x42, 9, 0x0b, 0x7c, 1, 0x44, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0x0b);
@@ -251,7 +251,11 @@ class BodyMaker {
     const turns = this.#turns + this.#loops++;
     const quiet = this.#quiet;
     this.#quiet ||= this.#random(2) === 0;
-    this.#to.u8(0x41).signed(1 + this.#random(turnsMost)).u8(0x21).unsigned(turns);
+    this.#to
+      .u8(0x41)
+      .signed(1 + this.#random(turnsMost))
+      .u8(0x21)
+      .unsigned(turns);
     const head = (): void => {
       this.#to.u8(0x20).unsigned(turns).u8(0x41, 1, 0x6b, 0x22).unsigned(turns).u8(0x41, 0, 0x48, 0x0d, 1);
     };
