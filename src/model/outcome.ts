@@ -38,7 +38,7 @@ export const outcomeKinds = {
   FUEL: { outcome: 'FUEL_EXHAUSTED', help: 'The run needed more fuel than limits.fuel.' },
   GUEST_MEMORY: {
     outcome: 'MEMORY_EXHAUSTED',
-    help: 'The guest failed when its memories had reached limits.memory_bytes.',
+    help: 'The guest trapped after it was refused more memory, by limits.memory_bytes or by the maximum that its module declares.',
   },
   KERNEL_MEMORY: {
     outcome: 'MEMORY_EXHAUSTED',

@@ -227,7 +227,12 @@ export class Sandbox implements AsyncDisposable {
     if (this.#state !== 'running') return;
     this.#state = 'stopping';
     this.#control.requestStop();
-    this.#grace = this.#clock.after(this.#stopGraceMs, () => this.#kill());
+    this.#grace = this.#clock.after(this.#stopGraceMs, () => this.#killUnlessAnswered());
+  }
+
+  /** An answer may lie unread when the grace ends, because this thread was busy: it is read before the next turn. */
+  #killUnlessAnswered(): void {
+    this.#grace = this.#clock.after(0, () => this.#kill());
   }
 
   #kill(): void {

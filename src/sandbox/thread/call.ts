@@ -215,7 +215,7 @@ class GuestCall {
       const bytes = this.#message.limits.memoryBytes;
       return this.#failed(
         'GUEST_MEMORY',
-        `${message}, after it was refused more memory: its limit is ${bytes} bytes`,
+        `${message}, after it was refused more memory, by limits.memory_bytes, ${bytes} bytes, or by its own maximum`,
         guestStack,
       );
     }
