@@ -18,6 +18,7 @@ import { adapterName, hostModule, kernelModule } from '../../src/sandbox/kernel/
 import type { CompiledPlugin } from '../../src/sandbox/protocol.ts';
 import { Sandbox } from '../../src/sandbox/sandbox.ts';
 import { link } from '../../src/sandbox/thread/extism.ts';
+import { meterModule, refuelName } from '../../src/wasm/metering/reserved.ts';
 import { KernelMemory } from '../../src/sandbox/thread/kernel-memory.ts';
 import { modulePolicyDefault } from '../../src/wasm/policy.ts';
 import { type Contender, compare, type Figure } from '../measure.ts';
@@ -118,12 +119,15 @@ interface Instance {
   readonly echo: () => unknown;
 }
 
+/** Fuel that no run of this benchmark uses up. */
+const plenty = 1n << 60n;
+
 async function instance(compiled: CompiledPlugin): Promise<Instance> {
   const nothing = (): bigint => 0n;
   const host = Object.fromEntries(hostImports().map((name) => [name, nothing]));
   const { exports } = await link(
     { kernel: kernelModule(), guest: compiled.guest, adapter: compiled.adapter },
-    { [hostModule]: host },
+    { [hostModule]: host, [meterModule]: { [refuelName]: () => plenty } },
   );
   const kernel = new KernelMemory(exports);
   kernel.setLimit(kernelBytes);
