@@ -10,7 +10,7 @@ import { prices } from '../../src/wasm/metering/costs.ts';
 import { rewriteModule } from '../../src/wasm/rewrite.ts';
 import type { ExternType, FunctionType } from '../../src/wasm/types.ts';
 import { FuelHost } from './fuel-host.ts';
-import { meterNaively, naiveCounter } from './naive-meter.ts';
+import { meterNaively, naiveCounter, naiveThrows } from './naive-meter.ts';
 
 export const strategies: Readonly<Record<string, CounterStrategy>> = {
   global: { cached: false, sideExits: false },
@@ -40,7 +40,6 @@ export function compareForms(bytes: Uint8Array<ArrayBuffer>, options: Differenti
   const started = forms.map((form) => form.start());
   if (!allEqual(started)) fail('the start', forms, started);
   if (started[0]?.startsWith('returns') !== true) return counts;
-  const throws = info.features.some((name) => name === 'exception-handling' || name === 'legacy-exceptions');
   for (const { name, type } of info.exports) {
     if (type.kind !== 'function' || !isCallable(type)) continue;
     const seen = forms.map((form) => form.call(name, type));
@@ -50,11 +49,8 @@ export function compareForms(bytes: Uint8Array<ArrayBuffer>, options: Differenti
     counts.calls++;
     if (!allEqual(outcomes)) fail(`"${name}"`, forms, outcomes);
     if (outcomes[0]?.startsWith('traps')) continue;
-    compareFuel(
-      name,
-      seen.slice(1).map(({ fuel }) => fuel),
-      throws || outcomes[0]?.startsWith('throws') === true,
-    );
+    const fuel = seen.slice(1).map((one) => one.fuel);
+    compareFuel(name, fuel, seen.some(({ threw }) => threw) || outcomes[0]?.startsWith('throws') === true);
     counts.fuel++;
   }
   const ends = forms.map((form) => form.state());
@@ -108,6 +104,7 @@ class Form {
   #exports: WebAssembly.Exports = {};
   #log: string[] = [];
   #importCalls = 0n;
+  #importThrows = 0n;
 
   constructor(name: string, info: ModuleInfo, bytes: Uint8Array<ArrayBuffer>, host?: FuelHost) {
     this.name = name;
@@ -132,21 +129,20 @@ class Form {
   }
 
   /** Calls an export with arguments that depend on its type alone. */
-  call(name: string, type: FunctionType): { readonly outcome: string; readonly fuel: bigint } {
+  call(name: string, type: FunctionType): { readonly outcome: string; readonly fuel: bigint; readonly threw: boolean } {
     const before = this.#used();
+    const thrown = this.#thrown();
     this.#log = [];
     const target = (this.#exports[name] ?? this.#exports[`caisson:${name}`]) as (...values: unknown[]) => unknown;
     const result = this.#attempt(() => target(...type.parameters.map(argumentOf)));
-    return {
-      outcome: result.startsWith('overflows') ? result : [result, ...this.#log].join('; '),
-      fuel: this.#used() - before,
-    };
+    const outcome = result.startsWith('overflows') ? result : [result, ...this.#log].join('; ');
+    return { outcome, fuel: this.#used() - before, threw: this.#thrown() > thrown };
   }
 
   /** Memories and exported globals. */
   state(): string {
     return Object.entries(this.#exports)
-      .filter(([name]) => !name.startsWith('caisson:fuel') && !name.startsWith('caisson:grow') && name !== naiveCounter)
+      .filter(([name]) => !name.startsWith('caisson:fuel') && !name.startsWith('caisson:grow') && !name.startsWith('naive:'))
       .map(([name, value]) => `${name} ${stateOf(value)}`)
       .join(', ');
   }
@@ -156,6 +152,12 @@ class Form {
     const counter = this.#exports[naiveCounter];
     const counted = counter instanceof WebAssembly.Global ? (counter.value as bigint) : 0n;
     return counted + this.#importCalls * BigInt(prices.importCall);
+  }
+
+  /** Exceptions so far: those of the guest, of which the naive form alone knows, and those of the host. */
+  #thrown(): bigint {
+    const thrown = this.#exports[naiveThrows];
+    return this.#importThrows + (thrown instanceof WebAssembly.Global ? (thrown.value as bigint) : 0n);
   }
 
   #attempt(run: () => unknown): string {
@@ -186,6 +188,7 @@ class Form {
         return (...values: unknown[]) => {
           this.#importCalls++;
           this.#log.push(`${name}(${values.map(shown).join(', ')})`);
+          if (name === 'throw') this.#importThrows++;
           if (name === 'throw') throw new WebAssembly.Exception(hostTag, []);
           return type.results.length > 1 ? type.results.map(argumentOf) : type.results.map(argumentOf)[0];
         };

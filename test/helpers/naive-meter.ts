@@ -23,6 +23,8 @@ import { ByteWriter } from '../../src/wasm/writer.ts';
 
 /** Name of the exported counter, a mutable i64 that goes up from 0. */
 export const naiveCounter = 'naive:fuel';
+/** Name of an exported mutable i64 that counts the exceptions that the module throws itself. */
+export const naiveThrows = 'naive:throws';
 
 /**
  * 'instruction' counts each instruction just before it is executed, lengths and
@@ -47,8 +49,8 @@ export function meterNaively(bytes: Uint8Array, mode: NaiveMode): Uint8Array<Arr
   const module = readModule(bytes);
   const writer = new ByteWriter().bytes(bytes.subarray(0, 8));
   const appended: Partial<Record<SectionName, Uint8Array>> = {
-    global: Uint8Array.of(0x7e, 1, 0x42, 0, 0x0b),
-    export: new ByteWriter().name(naiveCounter).u8(3).unsigned(module.counter).finish(),
+    global: Uint8Array.of(0x7e, 1, 0x42, 0, 0x0b, 0x7e, 1, 0x42, 0, 0x0b),
+    export: exportsOf(module.counter),
   };
   const order = [
     'type',
@@ -73,13 +75,20 @@ export function meterNaively(bytes: Uint8Array, mode: NaiveMode): Uint8Array<Arr
   return writer.finish().slice();
 }
 
+const added = 2;
+
+function exportsOf(counter: number): Uint8Array {
+  const writer = new ByteWriter().name(naiveCounter).u8(3).unsigned(counter);
+  return writer.name(naiveThrows).u8(3).unsigned(counter + 1).finish();
+}
+
 function withAppended(bytes: Uint8Array, section: Section | undefined, extra: Uint8Array): Uint8Array {
-  if (section === undefined) return new ByteWriter().unsigned(1).bytes(extra).finish();
+  if (section === undefined) return new ByteWriter().unsigned(added).bytes(extra).finish();
   const reader = openSection(bytes, section);
   const count = reader.u32();
   const rest = bytes.subarray(reader.offset, section.end);
   return new ByteWriter()
-    .unsigned(count + 1)
+    .unsigned(count + added)
     .bytes(rest)
     .bytes(extra)
     .finish();
@@ -143,6 +152,8 @@ const endsBlock = new Set([
   ...[0x1f, 0xd5, 0xd6, 0xfb018, 0xfb019],
 ]);
 
+const throws = new Set([0x08, 0x09, 0x0a]);
+
 class BodyMeter {
   readonly #module: Module;
   readonly #to: ByteWriter;
@@ -160,13 +171,18 @@ class BodyMeter {
   charge(units: number): void {
     if (units === 0) return;
     const { counter } = this.#module;
-    const to = this.#to.u8(0x23).unsigned(counter).u8(0x42).signed(units).u8(0x7c, 0x24).unsigned(counter);
+    this.#add(counter, units);
+    const to = this.#to;
     if (this.#mode === 'block')
       to.u8(0x23)
         .unsigned(counter)
         .u8(0x42)
         .signed(2 ** 50)
         .u8(0x55, 0x04, 0x40, 0x00, 0x0b);
+  }
+
+  #add(global: number, units: number): void {
+    this.#to.u8(0x23).unsigned(global).u8(0x42).signed(units).u8(0x7c, 0x24).unsigned(global);
   }
 
   write(instructions: InstructionReader): void {
@@ -179,6 +195,7 @@ class BodyMeter {
       const wide = this.#mode === 'instruction' ? this.#lengthOf(instructions) : undefined;
       if (this.#mode === 'block' && !ends) continue;
       this.charge(units);
+      if (throws.has(instructions.opcode)) this.#add(this.#module.counter + 1, 1);
       if (wide !== undefined && !isGrowth(instructions)) this.#chargeLength(wide.is64, wide.sixteenths);
       if (wide !== undefined && isGrowth(instructions)) this.#keepDelta(wide.is64);
       this.#to.copy(bytes, start, instructions.bytes.offset);

@@ -419,8 +419,7 @@ class BodyMaker {
   }
 
   #try(): void {
-    if (this.#quiet) this.#if();
-    else if (this.#module.exceptions === 'new') this.#tryTable();
+    if (this.#module.exceptions === 'new') this.#tryTable();
     else if (this.#module.exceptions === 'old') this.#oldTry();
     else this.#block();
   }
@@ -435,7 +434,7 @@ class BodyMaker {
         this.#framed(
           () => this.#to.u8(0x1f, emptyType, 1).bytes(all ? Uint8Array.of(2, 0) : Uint8Array.of(0, 0, 0)),
           { types: [] },
-          () => this.#statements(),
+          () => this.#tried(),
         );
         if (!all) this.#value('i32');
       },
@@ -443,12 +442,22 @@ class BodyMaker {
     if (!all) this.#to.u8(0x1a);
   }
 
+  /** A call is what makes a try worth while, even where all else is quiet. */
+  #tried(): void {
+    const quiet = this.#quiet;
+    this.#statements();
+    this.#quiet = false;
+    this.#call();
+    this.#quiet = quiet;
+    this.#statements();
+  }
+
   #oldTry(): void {
     this.#framed(
       () => this.#to.u8(0x06, emptyType),
       { types: [] },
       () => {
-        this.#statements();
+        this.#tried();
         if (this.#random(4) > 0) {
           this.#to.u8(0x07, 0, 0x1a);
           this.#statements();
