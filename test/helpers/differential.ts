@@ -142,7 +142,9 @@ class Form {
   /** Memories and exported globals. */
   state(): string {
     return Object.entries(this.#exports)
-      .filter(([name]) => !name.startsWith('caisson:fuel') && !name.startsWith('caisson:grow') && !name.startsWith('naive:'))
+      .filter(
+        ([name]) => !name.startsWith('caisson:fuel') && !name.startsWith('caisson:grow') && !name.startsWith('naive:'),
+      )
       .map(([name, value]) => `${name} ${stateOf(value)}`)
       .join(', ');
   }

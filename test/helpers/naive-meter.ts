@@ -79,7 +79,11 @@ const added = 2;
 
 function exportsOf(counter: number): Uint8Array {
   const writer = new ByteWriter().name(naiveCounter).u8(3).unsigned(counter);
-  return writer.name(naiveThrows).u8(3).unsigned(counter + 1).finish();
+  return writer
+    .name(naiveThrows)
+    .u8(3)
+    .unsigned(counter + 1)
+    .finish();
 }
 
 function withAppended(bytes: Uint8Array, section: Section | undefined, extra: Uint8Array): Uint8Array {
