@@ -17,14 +17,19 @@ export function memoryName(index: number): string {
   return `${reservedPrefix}memory${index}`;
 }
 
-/** Fails if the module exports a name that is the server's. */
+/** Fails if the module imports from a module of the server or exports a name that is the server's. */
 export function checkReservedNames(info: ModuleInfo): void {
-  const taken = info.exports.find((entry) => entry.name.startsWith(reservedPrefix));
-  if (taken === undefined) return;
+  const imported = info.imports.find((entry) => entry.module.startsWith(reservedPrefix));
+  if (imported) failReserved(`import ${shownName(imported.module)}.${shownName(imported.name)}`);
+  const exported = info.exports.find((entry) => entry.name.startsWith(reservedPrefix));
+  if (exported) failReserved(`export ${shownName(exported.name)}`);
+}
+
+function failReserved(location: string): never {
   throw new WasmError({
     reason: 'WASM_RESERVED_NAME',
-    location: `export ${shownName(taken.name)}`,
-    message: `Names that begin with "${reservedPrefix}" belong to the server: rename the export`,
+    location,
+    message: `Names that begin with "${reservedPrefix}" belong to the server: rename the ${location}`,
   });
 }
 

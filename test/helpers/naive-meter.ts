@@ -29,10 +29,12 @@ export const naiveThrows = 'naive:throws';
 /**
  * 'instruction' counts each instruction just before it is executed, lengths and
  * growth included; calls of imports are left to the host. 'block' counts each
- * basic block where it begins, without lengths, and traps at a limit that is
- * never reached: what a simple metering does for its money.
+ * basic block where it begins, without lengths, and calls a function beyond a
+ * limit that is never reached: what a simple metering does for its money.
  */
 export type NaiveMode = 'instruction' | 'block';
+
+const blockModeLimit = 2 ** 50;
 
 interface Module {
   readonly bytes: Uint8Array;
@@ -48,9 +50,11 @@ interface Module {
 export function meterNaively(bytes: Uint8Array, mode: NaiveMode): Uint8Array<ArrayBuffer> {
   const module = readModule(bytes);
   const writer = new ByteWriter().bytes(bytes.subarray(0, 8));
-  const appended: Partial<Record<SectionName, Uint8Array>> = {
-    global: Uint8Array.of(0x7e, 1, 0x42, 0, 0x0b, 0x7e, 1, 0x42, 0, 0x0b),
-    export: exportsOf(module.counter),
+  const appended: Partial<Record<SectionName, Appended>> = {
+    type: { count: 1, bytes: Uint8Array.of(0x60, 0, 0) },
+    table: { count: 1, bytes: Uint8Array.of(0x70, 0, 1) },
+    global: { count: 2, bytes: Uint8Array.of(0x7e, 1, 0x42, 0, 0x0b, 0x7e, 1, 0x42, 0, 0x0b) },
+    export: { count: 2, bytes: exportsOf(module.counter) },
   };
   const order = [
     'type',
@@ -75,8 +79,6 @@ export function meterNaively(bytes: Uint8Array, mode: NaiveMode): Uint8Array<Arr
   return writer.finish().slice();
 }
 
-const added = 2;
-
 function exportsOf(counter: number): Uint8Array {
   const writer = new ByteWriter().name(naiveCounter).u8(3).unsigned(counter);
   return writer
@@ -86,16 +88,16 @@ function exportsOf(counter: number): Uint8Array {
     .finish();
 }
 
-function withAppended(bytes: Uint8Array, section: Section | undefined, extra: Uint8Array): Uint8Array {
-  if (section === undefined) return new ByteWriter().unsigned(added).bytes(extra).finish();
+interface Appended {
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+function withAppended(bytes: Uint8Array, section: Section | undefined, added: Appended): Uint8Array {
+  if (section === undefined) return new ByteWriter().unsigned(added.count).bytes(added.bytes).finish();
   const reader = openSection(bytes, section);
-  const count = reader.u32();
-  const rest = bytes.subarray(reader.offset, section.end);
-  return new ByteWriter()
-    .unsigned(count + added)
-    .bytes(rest)
-    .bytes(extra)
-    .finish();
+  const count = reader.u32() + added.count;
+  return new ByteWriter().unsigned(count).copy(bytes, reader.offset, section.end).bytes(added.bytes).finish();
 }
 
 function readModule(bytes: Uint8Array): Module {
@@ -177,12 +179,9 @@ class BodyMeter {
     const { counter } = this.#module;
     this.#add(counter, units);
     const to = this.#to;
-    if (this.#mode === 'block')
-      to.u8(0x23)
-        .unsigned(counter)
-        .u8(0x42)
-        .signed(2 ** 50)
-        .u8(0x55, 0x04, 0x40, 0x00, 0x0b);
+    if (this.#mode === 'instruction') return;
+    to.u8(0x23).unsigned(counter).u8(0x42).signed(blockModeLimit).u8(0x55, 0x04, 0x40);
+    to.u8(0x41, 0, 0x11).unsigned(this.#module.types.length).unsigned(this.#module.tables.length).u8(0x0b);
   }
 
   #add(global: number, units: number): void {

@@ -98,11 +98,9 @@ function entriesPaidByCallers(plan: CodePlan, calls: DirectCalls, referenced: Ui
  */
 function checkedFunctions(plan: CodePlan, calls: DirectCalls): Uint8Array {
   const checked = new Uint8Array(plan.functions);
-  const work = new Float64Array(plan.functions);
+  const work = Float64Array.from(plan.functionCosts.used);
   for (let ordinal = 0; ordinal < plan.functions; ordinal++) {
     if ((plan.flags.at(ordinal) & (hasIndirectCall | hasTailCall)) !== 0) checked[ordinal] = 1;
-    const end = plan.blocksEnd(ordinal);
-    for (let block = plan.firstBlocks.at(ordinal); block < end; block++) work[ordinal]! += plan.blockCosts.at(block);
   }
   const callsOf = groupBy(plan.functions, calls.callers);
   visitDepthFirst(plan.functions, (ordinal) => callsOf(ordinal), calls.callees, {

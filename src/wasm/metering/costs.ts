@@ -5,6 +5,8 @@
  * slice bounds its time.
  */
 
+import { prefixFirst, prefixLast } from '../opcodes.ts';
+
 /** Belongs to every figure of fuel: two figures compare only under one version. */
 export const costTableVersion = 1;
 
@@ -74,9 +76,9 @@ const rows: readonly Row[] = [
 ];
 
 const plainOpcodes = 0x100;
+/** More than any prefix has sub-opcodes. */
 const subOpcodes = 0x200;
-const prefixFirst = 0xfb;
-const prefixes = 4;
+const prefixes = prefixLast - prefixFirst + 1;
 
 /** Length of a table that has a place for every opcode. */
 export const opcodeSlots = plainOpcodes + prefixes * subOpcodes;

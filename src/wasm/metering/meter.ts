@@ -58,6 +58,8 @@ interface ImportedFunction {
   readonly price: ImportPrice | undefined;
 }
 
+/** What V8 allows a module to define. */
+const functionsMax = 1_000_000;
 const functionKind = 0;
 const functionTypeCode = 0x60;
 const i32Type = 0x7f;
@@ -162,6 +164,7 @@ export class Meter implements FunctionSpace {
 
   /** Call it when the code has been metered: only then is known what it needs. */
   get appendedFunctions(): Appended {
+    this.#checkFunctions();
     const writer = new ByteWriter();
     for (const { type } of this.added.functions) writer.unsigned(type);
     return { count: this.added.functions.length, bytes: writer.finish() };
@@ -204,7 +207,17 @@ export class Meter implements FunctionSpace {
     });
     const writer = new ByteWriter();
     emitter.writeBodies(writer);
-    return { bodies: writer.finish(), hints, offsets, functionCosts: functionCostsOf(plan) };
+    return { bodies: writer.finish(), hints, offsets, functionCosts: Float64Array.from(plan.functionCosts.used) };
+  }
+
+  #checkFunctions(): void {
+    const functions = this.#module.functionTypes.length + this.added.functions.length;
+    if (functions <= functionsMax) return;
+    throw new WasmError({
+      reason: 'WASM_OVER_LIMIT',
+      location: 'module',
+      message: `The module cannot be metered: with fuel counted it has ${functions} functions; at most ${functionsMax} are possible`,
+    });
   }
 
   #plan(section: ByteReader | undefined): CodePlan {
@@ -263,13 +276,4 @@ function checkOperand({ module, name }: ImportEntry, type: FunctionType, price: 
 
 function parametersOf(type: CompositeType | undefined): number {
   return type?.kind === 'function' ? type.parameters.length : 0;
-}
-
-function functionCostsOf(plan: CodePlan): Float64Array {
-  const costs = new Float64Array(plan.functions);
-  for (let ordinal = 0; ordinal < plan.functions; ordinal++) {
-    const end = plan.blocksEnd(ordinal);
-    for (let block = plan.firstBlocks.at(ordinal); block < end; block++) costs[ordinal]! += plan.blockCosts.at(block);
-  }
-  return costs;
 }

@@ -71,6 +71,8 @@ export class CodePlan {
   readonly codeStarts = new IntList();
   readonly bodyEnds = new IntList();
   readonly locals = new IntList();
+  /** By function: the static cost of all its instructions together. */
+  readonly functionCosts = new IntList();
 
   get functions(): number {
     return this.flags.length;
