@@ -7,14 +7,18 @@
 import { readFile } from 'node:fs/promises';
 import { AdminServer } from './admin/admin-server.ts';
 import type { Clock } from './base/clock.ts';
-import { digestOf } from './base/digest.ts';
+import { type Digest, digestOf } from './base/digest.ts';
 import { type Engine, startEngine } from './engine.ts';
+import { AdminService } from './gen/caisson/v1/admin_pb.ts';
 import { ExecutionService } from './gen/caisson/v1/execution_pb.ts';
 import { PluginService } from './gen/caisson/v1/plugin_pb.ts';
 import type { Log } from './model/log.ts';
 import { referenceOf } from './model/plugin.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
+import type { Policy } from './policy/policy.ts';
+import type { SandboxPool } from './pool/pool.ts';
 import { bindService } from './rpc/adapter.ts';
+import { adminServiceOf, type PoolFacts, type ServerFacts } from './rpc/admin-service.ts';
 import { executionServiceOf } from './rpc/execution-service.ts';
 import { pluginServiceOf } from './rpc/plugin-service.ts';
 import { RpcServer } from './rpc/server.ts';
@@ -37,6 +41,7 @@ export interface AppOptions {
   readonly queueMax: number;
   readonly graceMs: number;
   readonly allowedFeatures: readonly OptionalFeature[];
+  readonly policy: Policy;
   /** Modules and manifests to publish at start, in order. */
   readonly publish: readonly { readonly modulePath: string; readonly manifestPath: string }[];
 }
@@ -75,7 +80,8 @@ export class App {
         addresses: options.grpcAddresses,
         services: [
           bindService(ExecutionService, executionServiceOf(engine.executions, faults)),
-          bindService(PluginService, pluginServiceOf(engine.registry)),
+          bindService(PluginService, pluginServiceOf(engine.registry, engine.warming)),
+          bindService(AdminService, adminServiceOf(serverFacts(options, engine))),
         ],
         ...(tracing && { tracer: tracing }),
       }),
@@ -109,6 +115,38 @@ export class App {
     this.#rpc.forceShutdown();
     this.#engine.executions.stopAll();
   }
+}
+
+function serverFacts({ version, clock }: AppOptions, { pool, registry }: Engine): ServerFacts {
+  return {
+    version,
+    nodeVersion: process.versions.node,
+    startMs: clock.now(),
+    pool: () => {
+      const stats = pool.stats();
+      return { ...stats, instances: instancesByPlugin(stats.instances, registry) };
+    },
+  };
+}
+
+/** The pool counts by compiled module: those of one plugin for several limits of memory are added up. */
+function instancesByPlugin(
+  counts: ReturnType<SandboxPool['stats']>['instances'],
+  registry: PluginRegistry,
+): PoolFacts['instances'] {
+  const sums = new Map<string, PoolFacts['instances'][number]>();
+  for (const [key, { prepared, kept, keptBytes }] of counts) {
+    const digest = (key.split('/')[0] ?? key) as Digest;
+    const plugin = registry.referencesOf(digest).join(', ') || digest;
+    const sum = sums.get(plugin) ?? { plugin, prepared: 0, kept: 0, keptBytes: 0 };
+    sums.set(plugin, {
+      plugin,
+      prepared: sum.prepared + prepared,
+      kept: sum.kept + kept,
+      keptBytes: sum.keptBytes + keptBytes,
+    });
+  }
+  return [...sums.values()];
 }
 
 function readiness(engine: Engine, rpc: RpcServer): Record<string, () => string | undefined> {

@@ -17,6 +17,8 @@ import type { Action } from './model/execution.ts';
 import type { FuelProfile } from './model/fuel-profile.ts';
 import { type Log, silentLog } from './model/log.ts';
 import { referenceOf } from './model/plugin.ts';
+import { tenantDefault } from './model/tenant.ts';
+import { Policy } from './policy/policy.ts';
 import { eventMessage } from './rpc/convert-execution.ts';
 import type { OptionalFeature } from './wasm/policy.ts';
 
@@ -43,6 +45,8 @@ export async function* runInProcess(run: InProcessRun, signal: AbortSignal): Asy
       log,
       dataDirectory,
       allowedFeatures,
+      policy: Policy.builtIn,
+      environment: {},
       threadsMin: 1,
       threadsMax: 1,
       queueMax: 1,
@@ -50,12 +54,12 @@ export async function* runInProcess(run: InProcessRun, signal: AbortSignal): Asy
     }),
   );
   const header = { manifestText, sha256: digestOf(module), sizeBytes: module.length };
-  const { version } = await engine.registry.publish(header, chunksOf(module), signal);
+  const { version } = await engine.registry.publish(header, chunksOf(module), signal, run.action.tenant);
   const options = { signal, ...(run.profiled && { profiled: run.profiled }) };
   const execution = engine.executions.start({ ...run.action, plugin: referenceOf(version) }, options);
   const reading = new AbortController();
   let previous = 0;
-  for await (const stored of engine.executions.attach(execution.id, 0, reading.signal)) {
+  for await (const stored of engine.executions.attach(execution, 0, reading.signal)) {
     yield create(ExecutionEventSchema, eventMessage(stored, { executionId: execution.id, previous }));
     previous = stored.sequence;
   }
@@ -90,7 +94,8 @@ export async function diagnoseSandbox(clock: Clock): Promise<DoctorCheck> {
 }
 
 async function outcomeOf(options: { clock: Clock; module: Uint8Array }): Promise<Outcome | undefined> {
-  const action = {
+  const action: Action = {
+    tenant: tenantDefault,
     plugin: 'smallest',
     function: 'run',
     input: new Uint8Array(),
@@ -98,6 +103,8 @@ async function outcomeOf(options: { clock: Clock; module: Uint8Array }): Promise
     limits: {},
     requestId: '',
     labels: new Map(),
+    randomSeed: new Uint8Array(),
+    sessionId: '',
   };
   const manifestText = '{"name": "smallest", "version": "1.0.0"}';
   const { signal } = new AbortController();

@@ -10,6 +10,8 @@ import { hostPortText } from './cli/values.ts';
 import { diagnoseSandbox, runInProcess } from './in-process.ts';
 import { silentLog } from './model/log.ts';
 import { inspectPlugin } from './plugins/inspection.ts';
+import { readManifest } from './plugins/manifest-schema.ts';
+import { readPolicyFile } from './policy/policy-file.ts';
 import { createLog } from './telemetry/logger.ts';
 import { optionalFeatures, type OptionalFeature } from './wasm/policy.ts';
 
@@ -50,6 +52,7 @@ async function serve(options: ServeOptions): Promise<number> {
       ...(options.socketPath === undefined ? [] : [`unix:${options.socketPath}`]),
     ],
     allowedFeatures: known(options.allowedFeatures),
+    policy: await readPolicyFile(options.policyPath),
   });
   process.stdout.write(`caisson ready grpc=${app.grpcAddresses.join(',')} admin=${app.adminAddress ?? 'off'}\n`);
   await stopping.promise;
@@ -74,6 +77,10 @@ const cli = createCli({
   runFile: (options, signal) =>
     runInProcess({ ...options, clock, log: silentLog, allowedFeatures: known(options.allowedFeatures) }, signal),
   inspectModule: (options) => inspectPlugin({ ...options, allowedFeatures: known(options.allowedFeatures) }),
+  explainGrant: async ({ manifestText, policyPath, tenant }) => {
+    const { manifest } = readManifest(manifestText);
+    return manifest && (await readPolicyFile(policyPath)).explain({ tenant, manifest });
+  },
   diagnose: async () => [await diagnoseSandbox(clock)],
 });
 

@@ -21,9 +21,10 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['base', 'model'],
   capabilities: ['base', 'model'],
   sandbox: ['base', 'model', 'wasm', 'capabilities'],
+  policy: ['base', 'model'],
   plugins: ['base', 'model', 'wasm', 'sandbox'],
   pool: ['base', 'model', 'sandbox'],
-  execution: ['base', 'model', 'wasm', 'sandbox', 'plugins', 'pool'],
+  execution: ['base', 'model', 'wasm', 'capabilities', 'sandbox', 'plugins', 'pool'],
   rpc: ['base', 'model', 'wasm', 'plugins', 'execution', 'gen'],
   admin: ['base', 'model', 'plugins', 'pool', 'execution'],
   client: ['base', 'gen'],
@@ -32,7 +33,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The composition root and the entry see every part. */
-const roots = ['app.ts', 'engine.ts', 'in-process.ts', 'main.ts'];
+const roots = ['app.ts', 'engine.ts', 'host-services.ts', 'in-process.ts', 'main.ts'];
 
 /** What both sides of a thread know. */
 const sharedWithThreads = [
@@ -53,7 +54,7 @@ const soleImporters: readonly { readonly package: RegExp; readonly parts: readon
   { package: /^pino$/, parts: ['telemetry'] },
   { package: /^@bufbuild\//, parts: ['rpc', 'client', 'cli', 'gen'] },
   { package: /^(commander|cli-progress)$/, parts: ['cli'] },
-  { package: /^zod$/, parts: ['plugins'] },
+  { package: /^zod$/, parts: ['plugins', 'policy'] },
 ];
 
 interface SourceFile {

@@ -1,31 +1,17 @@
-/** Capability "log": lines of text, as many and as long as the limits allow; what is more is dropped and counted. */
+/** Capability "log": lines of text, as many and as long as the limits allow. */
 
 import type { LogLevel } from '../model/execution.ts';
-import { fixedLimits } from '../model/limits.ts';
 import type { CallContext, HostFunctions } from './call-context.ts';
-import { shownText } from './guest-text.ts';
+import { keepLogLine } from './log-lines.ts';
 
 /** Extism's number for "everything". */
 const levelTrace = 0;
 
 export function logFunctions(call: CallContext): HostFunctions {
-  let lines = 0;
-
-  const keep = (level: LogLevel, bytes: Uint8Array): boolean => {
-    if (lines >= fixedLimits.logLines || call.meters.logBytes >= call.limits.logBytes) return false;
-    call.chargeBytes(Math.min(bytes.length, fixedLimits.logLineBytes));
-    const message = shownText(bytes, fixedLimits.logLineBytes);
-    const messageBytes = Buffer.byteLength(message);
-    if (call.meters.logBytes + messageBytes > call.limits.logBytes) return false;
-    lines++;
-    call.meters.logBytes += messageBytes;
-    call.events.send({ type: 'log', level, message });
-    return true;
-  };
-
   const log = (level: LogLevel, address: bigint): void => {
     const bytes = call.blocks.view(address);
-    if (bytes === undefined || !keep(level, bytes)) call.meters.logLinesDropped++;
+    if (bytes === undefined) call.meters.logLinesDropped++;
+    else keepLogLine(call, level, bytes);
     call.blocks.free(address);
   };
 

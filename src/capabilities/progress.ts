@@ -9,6 +9,7 @@ import type { GuestEvent } from '../model/execution.ts';
 import { fixedLimits } from '../model/limits.ts';
 import type { CallContext, HostFunctions } from './call-context.ts';
 import { shownText } from './guest-text.ts';
+import { withoutSecrets } from './secrets-read.ts';
 
 /** Reports that may come at once. Burst and refill together keep any second within progressPerSecond. */
 const burst = 100;
@@ -44,8 +45,8 @@ export function progressReporter(call: CallContext): ProgressReporter {
     const report = {
       fraction,
       // One byte beyond the bound, to see that there is more.
-      message: copyOf(blocks.view(message), fixedLimits.progressMessageBytes + 1),
-      data: copyOf(blocks.view(data), fixedLimits.progressDataBytes),
+      message: copyOf(call, blocks.view(message), fixedLimits.progressMessageBytes + 1),
+      data: copyOf(call, blocks.view(data), fixedLimits.progressDataBytes),
     };
     // For every report, sent or merged: which are merged depends on time, and fuel must not.
     call.chargeBytes(report.message.length + report.data.length);
@@ -58,8 +59,9 @@ export function progressReporter(call: CallContext): ProgressReporter {
   return { functions: { progress }, flush };
 }
 
-function copyOf(block: Uint8Array | undefined, bytesMax: number): Uint8Array {
-  return block === undefined ? new Uint8Array() : block.slice(0, bytesMax);
+/** A mark in the place of a secret can be longer than it. */
+function copyOf(call: CallContext, block: Uint8Array | undefined, bytesMax: number): Uint8Array {
+  return block === undefined ? new Uint8Array() : withoutSecrets(call, block, bytesMax).slice(0, bytesMax);
 }
 
 function eventOf({ fraction, message, data }: Report): GuestEvent {

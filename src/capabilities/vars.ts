@@ -1,31 +1,34 @@
 /**
- * Capability "vars": variables, kept while one call lasts. As in Extism's native
- * runtime a full store stops the guest.
+ * Capability "vars": variables, kept while one call lasts, or in a session as long
+ * as its instance. As in Extism's native runtime a full store stops the guest.
  */
 
-import { type CallContext, type HostFunctions, stopped } from './call-context.ts';
+import { type CallContext, type HostFunctions, stopped, type Variables } from './call-context.ts';
 import { exactText } from './guest-text.ts';
 
+export function noVariables(): Variables {
+  return { values: new Map(), bytes: 0 };
+}
+
 export function varsFunctions(call: CallContext): HostFunctions {
-  const variables = new Map<string, Uint8Array>();
-  let bytesHeld = 0;
+  const { variables } = call;
 
   const remove = (name: string, nameBytes: number): void => {
-    const value = variables.get(name);
+    const value = variables.values.get(name);
     if (value === undefined) return;
-    bytesHeld -= nameBytes + value.length;
-    variables.delete(name);
+    variables.bytes -= nameBytes + value.length;
+    variables.values.delete(name);
   };
 
   /** Whether there was room. */
   const keep = (name: string, nameBytes: number, value: Uint8Array): boolean => {
-    const before = variables.get(name);
+    const before = variables.values.get(name);
     const bytesFreed = before === undefined ? 0 : nameBytes + before.length;
-    const bytes = bytesHeld - bytesFreed + nameBytes + value.length;
+    const bytes = variables.bytes - bytesFreed + nameBytes + value.length;
     if (bytes > call.limits.varBytes) return false;
     call.chargeBytes(value.length);
-    variables.set(name, value.slice());
-    bytesHeld = bytes;
+    variables.values.set(name, value.slice());
+    variables.bytes = bytes;
     return true;
   };
 
@@ -55,7 +58,7 @@ export function varsFunctions(call: CallContext): HostFunctions {
     var_get(key: bigint): bigint {
       const nameBlock = call.blocks.view(key);
       const name = nameBlock && nameOf(nameBlock);
-      const value = name === undefined ? undefined : variables.get(name);
+      const value = name === undefined ? undefined : variables.values.get(name);
       call.blocks.free(key);
       if (value === undefined) return 0n;
       call.chargeBytes(value.length);

@@ -4,7 +4,7 @@
  */
 
 import { Command, CommanderError } from 'commander';
-import type { CliContext } from './context.ts';
+import { type CliContext, tenantOption } from './context.ts';
 import type { CliDependencies } from './dependencies.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { addExecCommand, addRunCommand } from './exec-command.ts';
@@ -15,6 +15,7 @@ import { Interrupted } from './follow.ts';
 import { Output } from './output.ts';
 import { addPluginCommands } from './plugin-commands.ts';
 import { addServeCommand } from './serve-command.ts';
+import { addServerCommands } from './server-commands.ts';
 
 export interface Cli {
   /** Runs the command of these words, without program names, and answers with the exit code. Never rejects. */
@@ -52,6 +53,8 @@ function programOf(context: CliContext): Command {
     .description('Runs untrusted WebAssembly plugins safely, over gRPC.')
     .version(dependencies.version, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .configureHelp({ showGlobalOptions: true })
+    .addOption(tenantOption())
     .exitOverride()
     .configureOutput({
       writeOut: (text) => output.print(text),
@@ -69,6 +72,7 @@ function programOf(context: CliContext): Command {
   addRunCommand(program, context);
   addPluginCommands(program, context);
   addExecutionsCommands(program, context);
+  addServerCommands(program, context);
   addDoctorCommand(program, context);
   return program;
 }

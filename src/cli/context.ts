@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import type { Connection } from './connection.ts';
 import type { CliDependencies } from './dependencies.ts';
 import type { Output } from './output.ts';
-import { parseAddress } from './values.ts';
+import { parseAddress, parseTenant } from './values.ts';
 
 export interface CliContext {
   readonly dependencies: CliDependencies;
@@ -13,7 +13,11 @@ export interface CliContext {
   exitCode: number;
 }
 
-export interface ServerOptions {
+export interface TenantOptions {
+  readonly tenant?: string;
+}
+
+export interface ServerOptions extends TenantOptions {
   readonly address: string;
 }
 
@@ -31,6 +35,13 @@ export function addressOption(): Option {
     .argParser(parseAddress);
 }
 
+/** The option --tenant, which every command takes and which only those that run or manage plugins heed. */
+export function tenantOption(): Option {
+  return new Option('--tenant <name>', 'on whose behalf to call; default: the tenant "default"')
+    .env('CAISSON_TENANT')
+    .argParser(parseTenant);
+}
+
 /** The option --json. */
 export function jsonOption(): Option {
   return new Option('--json', 'print JSON; bytes are base64');
@@ -43,7 +54,7 @@ export function runs<Options>(
   action: (options: Options, words: readonly string[]) => Promise<number>,
 ): Command {
   return command.action(async () => {
-    context.exitCode = await action(command.opts() as Options, command.args);
+    context.exitCode = await action(command.optsWithGlobals() as Options, command.args);
   });
 }
 
@@ -54,7 +65,8 @@ export function calls<Options extends ServerOptions>(
   action: (server: Connection, options: Options, words: readonly string[]) => Promise<number>,
 ): Command {
   return runs<Options>(command, context, async (options, words) => {
-    using server = context.dependencies.connect(options.address);
+    const { address, tenant } = options;
+    using server = context.dependencies.connect({ address, ...(tenant !== undefined && { tenant }) });
     return await action(server, options, words);
   });
 }

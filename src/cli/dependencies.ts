@@ -7,8 +7,9 @@ import type { Readable } from 'node:stream';
 import type { ExecutionEvent } from '../gen/caisson/v1/execution_pb.ts';
 import type { FuelProfile } from '../model/fuel-profile.ts';
 import type { Action } from '../model/execution.ts';
+import type { GrantExplanation } from '../model/grant-explanation.ts';
 import type { ModuleInspection } from '../model/module-description.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Target } from './connection.ts';
 import type { Sink } from './output.ts';
 import type { HostPort } from './values.ts';
 
@@ -23,8 +24,8 @@ export interface CliDependencies {
   readonly optionalFeatures: readonly string[];
   /** Calls the listener whenever the user interrupts (SIGINT); until disposed, an interrupt does nothing else. */
   onInterrupt(listener: () => void): Disposable;
-  /** Clients of the server at host:port or unix:/path; `connectTo`, unless in tests. */
-  connect(address: string): Connection;
+  /** Clients of a server; `connectTo`, unless in tests. */
+  connect(target: Target): Connection;
   /** Runs a server until it is told to stop; answers with the exit code. */
   serve(options: ServeOptions): Promise<number>;
   /**
@@ -35,6 +36,8 @@ export interface CliDependencies {
   runFile(options: RunOptions, signal: AbortSignal): AsyncIterable<ExecutionEvent>;
   /** What is to be seen in a module, and what a server would say about it; runs none of it. Does not throw for a bad module. */
   inspectModule(options: InspectOptions): ModuleInspection;
+  /** What a policy grants a manifest, and why; undefined if the manifest is not acceptable. Rejects with an ExecError for a bad policy. */
+  explainGrant(options: ExplainOptions): Promise<GrantExplanation | undefined>;
   /** Checks of parts that the command line does not see, such as the embedded kernel. Never rejects. */
   diagnose(): Promise<readonly DoctorCheck[]>;
 }
@@ -55,6 +58,8 @@ export interface ServeOptions {
   readonly logLevel: ServerLogLevel;
   /** Each one of optionalFeatures. */
   readonly allowedFeatures: readonly string[];
+  /** File with the operator's policy; undefined for the built-in one. */
+  readonly policyPath: string | undefined;
   /** What to publish at start, in order; the files exist. */
   readonly publish: readonly PublishedFiles[];
 }
@@ -81,6 +86,13 @@ export interface InspectOptions {
   /** How many functions are described, the dearest first. */
   readonly functionsMax: number;
   readonly allowedFeatures: readonly string[];
+}
+
+export interface ExplainOptions {
+  readonly manifestText: string;
+  /** File with the operator's policy; undefined for the built-in one. */
+  readonly policyPath: string | undefined;
+  readonly tenant: string;
 }
 
 /** One finding of `caisson doctor`. */

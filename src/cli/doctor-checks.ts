@@ -5,7 +5,7 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { HealthCheckResponse_ServingStatus } from '../gen/grpc/health/v1/health_pb.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Target } from './connection.ts';
 import type { DoctorCheck } from './dependencies.ts';
 import { failureOf } from './failure.ts';
 import { nameIn } from './forms.ts';
@@ -82,7 +82,7 @@ export function checkWebAssembly(): DoctorCheck {
 }
 
 /** A healthy server answers there, or the port is free for one. */
-export async function checkServer(address: string, connect: (address: string) => Connection): Promise<DoctorCheck> {
+export async function checkServer(address: string, connect: (target: Target) => Connection): Promise<DoctorCheck> {
   const health = await healthOf(address, connect);
   if (health.isServing) return { name: 'server', ok: true, message: `A healthy server answers on ${address}` };
   if (health.answered) {
@@ -104,8 +104,8 @@ interface Health {
   readonly text: string;
 }
 
-async function healthOf(address: string, connect: (address: string) => Connection): Promise<Health> {
-  using server = connect(address);
+async function healthOf(address: string, connect: (target: Target) => Connection): Promise<Health> {
+  using server = connect({ address });
   try {
     const { status } = await server.health.check({ service: '' }, { timeoutMs: serverTimeoutMs });
     const isServing = status === HealthCheckResponse_ServingStatus.SERVING;

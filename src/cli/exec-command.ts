@@ -4,12 +4,21 @@ import { basename } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Execution, ExecutionEvent, ExecuteStreamRequestSchema } from '../gen/caisson/v1/execution_pb.ts';
-import { capabilityNames } from '../model/capability.ts';
+import { type CapabilityName, capabilityNames } from '../model/capability.ts';
 import type { FuelProfile } from '../model/fuel-profile.ts';
 import type { Action } from '../model/execution.ts';
 import type { LimitsAsked } from '../model/limits.ts';
+import { tenantDefault } from '../model/tenant.ts';
 import type { Connection } from './connection.ts';
-import { addressOption, type CliContext, calls, jsonOption, runs, type ServerOptions } from './context.ts';
+import {
+  addressOption,
+  type CliContext,
+  calls,
+  jsonOption,
+  runs,
+  type ServerOptions,
+  type TenantOptions,
+} from './context.ts';
 import { exitCodeHelp, exitCodes } from './exit-codes.ts';
 import { LocalError } from './failure.ts';
 import { reportFuel } from './fuel-report.ts';
@@ -18,9 +27,9 @@ import { readInput } from './input.ts';
 import { findManifest, readManifestFor, readModule } from './module-files.ts';
 import { reportOutcome } from './outcome-report.ts';
 import { shown } from './output.ts';
-import { collectPair, parseDuration, parseSize, wholeNumber } from './values.ts';
+import { collectPair, parseDuration, parseSeed, parseSize, wholeNumber } from './values.ts';
 
-interface ActionOptions {
+interface ActionOptions extends TenantOptions {
   readonly input?: string | false;
   readonly output?: string;
   readonly config?: ReadonlyMap<string, string>;
@@ -29,6 +38,9 @@ interface ActionOptions {
   readonly fuel?: number;
   readonly memory?: number;
   readonly outputLimit?: number;
+  readonly hostCalls?: number;
+  readonly seed?: Uint8Array;
+  readonly session?: string;
   readonly requestId?: string;
   readonly verbose?: true;
   readonly json?: true;
@@ -50,6 +62,7 @@ Examples:
   echo hello | caisson exec echo@1.0.0 reverse
   caisson exec checksum crc32 --input disk.img --timeout 30s --json
   caisson exec csv-transform describe --input big.csv --output summary.json --verbose
+  caisson --tenant acme exec notes add --session 7f3a --input note.txt
 `;
 
 const runExamples = `
@@ -57,7 +70,8 @@ Examples:
   caisson run build/echo.wasm echo --input notes.txt
   caisson run plugin.wasm transform --manifest plugin.json --config select=a,b < table.csv
 
-Without a manifest (--manifest, or <name>.json or plugin.json beside the module) the module gets every capability.
+Without a manifest (--manifest, or <name>.json or plugin.json beside the module) the module gets every capability
+but http and secrets.
 `;
 
 export function addExecCommand(program: Command, context: CliContext): void {
@@ -108,6 +122,9 @@ function addActionOptions(command: Command): void {
     .option('--fuel <units>', 'most fuel of the run, such as 1000000000', wholeNumber(1))
     .option('-m, --memory <size>', 'most memory of the guest, such as 64MiB', parseSize)
     .option('--output-limit <size>', 'most output, such as 1MiB', parseSize)
+    .option('--host-calls <count>', 'most calls of host functions', wholeNumber(1))
+    .option('--seed <bytes>', 'seed of what the guest sees as randomness: 0x and hex digits, or text', parseSeed)
+    .option('--session <id>', 'session whose instance to use, for plugins that have sessions')
     .option('-l, --label <key=value>', 'a label kept with the execution; may be repeated', collectPair)
     .option('--request-id <text>', 'your own name of this request')
     .option('-v, --verbose', 'show every line that the guest logs, its stack when it traps, and the receipt')
@@ -197,6 +214,7 @@ async function actionOf(
   context: CliContext,
 ): Promise<Action> {
   return {
+    tenant: options.tenant ?? tenantDefault,
     plugin,
     function: functionName,
     input: await readInput(options.input, context.dependencies),
@@ -204,20 +222,23 @@ async function actionOf(
     limits: limitsOf(options),
     requestId: options.requestId ?? '',
     labels: options.label ?? new Map(),
+    randomSeed: options.seed ?? new Uint8Array(),
+    sessionId: options.session ?? '',
   };
 }
 
-function limitsOf({ timeout, fuel, memory, outputLimit }: ActionOptions): LimitsAsked {
+function limitsOf({ timeout, fuel, memory, outputLimit, hostCalls }: ActionOptions): LimitsAsked {
   return {
     ...(timeout !== undefined && { timeoutMs: timeout }),
     ...(fuel !== undefined && { fuel }),
     ...(memory !== undefined && { memoryBytes: memory }),
     ...(outputLimit !== undefined && { outputBytes: outputLimit }),
+    ...(hostCalls !== undefined && { hostCalls }),
   };
 }
 
 function requestOf(action: Action): MessageInitShape<typeof ExecuteStreamRequestSchema> {
-  const { timeoutMs, fuel, memoryBytes, outputBytes } = action.limits;
+  const { timeoutMs, fuel, memoryBytes, outputBytes, hostCalls } = action.limits;
   return {
     plugin: action.plugin,
     function: action.function,
@@ -230,9 +251,12 @@ function requestOf(action: Action): MessageInitShape<typeof ExecuteStreamRequest
       ...(fuel !== undefined && { fuel: BigInt(fuel) }),
       ...(memoryBytes !== undefined && { memoryBytes: BigInt(memoryBytes) }),
       ...(outputBytes !== undefined && { outputBytes: BigInt(outputBytes) }),
+      ...(hostCalls !== undefined && { hostCalls: BigInt(hostCalls) }),
     },
     requestId: action.requestId,
     labels: Object.fromEntries(action.labels),
+    randomSeed: action.randomSeed,
+    sessionId: action.sessionId,
   };
 }
 
@@ -242,7 +266,10 @@ async function* eventsOf(
   for await (const { event } of responses) if (event) yield event;
 }
 
-/** The manifest named, or found beside the module, or one that asks for everything. */
+/** What no module gets that does not name hosts or secrets. */
+const namedCapabilities: readonly CapabilityName[] = ['http', 'secrets'];
+
+/** The manifest named, or found beside the module, or one that asks for everything that needs no names. */
 async function manifestFor(modulePath: string, named: string | undefined): Promise<string> {
   if (named === undefined && (await findManifest(modulePath)) === undefined) return openManifest(modulePath);
   return readManifestFor(modulePath, named);
@@ -253,7 +280,8 @@ function openManifest(modulePath: string): string {
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]+/g, '-')
     .replaceAll(/^-+|-+$/g, '');
-  return JSON.stringify({ name: stem.slice(0, 32) || 'module', version: '0.0.0', capabilities: capabilityNames });
+  const capabilities = capabilityNames.filter((name) => !namedCapabilities.includes(name));
+  return JSON.stringify({ name: stem.slice(0, 32) || 'module', version: '0.0.0', capabilities });
 }
 
 function pluginNameIn(manifestText: string): string {

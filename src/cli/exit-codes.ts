@@ -1,5 +1,5 @@
 /**
- * What the command's exit code says. Outcomes of a guest are 0 and 10 to 16,
+ * What the command's exit code says. Outcomes of a guest are 0 and 10 to 17,
  * refusals of the platform 20 to 29, so that a script can tell them apart.
  */
 
@@ -22,6 +22,7 @@ const outcomeCodes: Readonly<Record<Exclude<keyof typeof Outcome, 'UNSPECIFIED'>
   TIMED_OUT: 14,
   CANCELED: 15,
   OUTPUT_TOO_LARGE: 16,
+  DENIED: 17,
 };
 
 /** By name of the gRPC status code; whatever is not here is `otherRefusal`. */
@@ -71,4 +72,5 @@ Exit codes:
   14  TIMED_OUT             27  not permitted
   15  CANCELED              28  canceled
   16  OUTPUT_TOO_LARGE      29  other refusal or fault of the server
+  17  DENIED
   130 interrupted twice     141 the reader of stdout went away`;

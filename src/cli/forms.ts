@@ -2,7 +2,7 @@
 
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
 import { Stage } from '../gen/caisson/v1/execution_pb.ts';
-import { PluginState } from '../gen/caisson/v1/plugin_pb.ts';
+import { PluginHealthState, PluginState } from '../gen/caisson/v1/plugin_pb.ts';
 
 /** "753 B", "24.4 KB" would be ambiguous: multiples of 1,024 with their own names. */
 export function sizeText(bytes: bigint | number): string {
@@ -36,6 +36,10 @@ export function stageText(stage: Stage): string {
 
 export function stateText(state: PluginState): string {
   return nameIn(PluginState, state).toLowerCase();
+}
+
+export function healthText(state: PluginHealthState): string {
+  return nameIn(PluginHealthState, state).toLowerCase();
 }
 
 /** The name of a value of an enum; the number itself if it is of a newer server. */

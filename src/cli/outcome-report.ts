@@ -8,13 +8,14 @@ import {
   ExecutionEventSchema,
   ExecutionSchema,
   type GuestFrame,
+  InstanceSource,
   Outcome,
   type Usage,
 } from '../gen/caisson/v1/execution_pb.ts';
 import type { CliContext } from './context.ts';
 import { exitCodeOfOutcome, exitCodes, outcomeName } from './exit-codes.ts';
 import { LocalError } from './failure.ts';
-import { durationText, sizeText } from './forms.ts';
+import { durationText, nameIn, sizeText } from './forms.ts';
 import { systemText } from './module-files.ts';
 import { shown } from './output.ts';
 
@@ -88,9 +89,21 @@ export function usageText(usage: Usage): string {
     `memory ${sizeText(usage.memoryPeakBytes)}`,
     `in ${sizeText(usage.inputBytes)}`,
     `out ${sizeText(usage.outputBytes)}`,
-    `${usage.hostCalls} host calls`,
+    `${usage.hostCalls} host calls${callsText(usage)}`,
     `${usage.progressEvents} progress events${dropped}`,
+    ...(usage.instanceSource === InstanceSource.UNSPECIFIED ? [] : [`instance ${instanceSourceText(usage)}`]),
+    ...Object.entries(usage.counters).map(([name, count]) => `${shown(name)} ${count.toLocaleString('en')}`),
   ].join(', ');
+}
+
+/** " (kv 3, http 1)", most first. */
+function callsText({ hostCallsByCapability }: Usage): string {
+  const calls = Object.entries(hostCallsByCapability).toSorted(([, one], [, other]) => Number(other - one));
+  return calls.length === 0 ? '' : ` (${calls.map(([name, count]) => `${shown(name)} ${count}`).join(', ')})`;
+}
+
+function instanceSourceText({ instanceSource }: Usage): string {
+  return nameIn(InstanceSource, instanceSource).toLowerCase();
 }
 
 /** An execution as JSON, in the form of Protocol Buffers; the output can be left out, as where it went to a file. */

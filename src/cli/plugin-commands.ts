@@ -1,8 +1,11 @@
-/** `caisson plugin`: publish, validate, inspect, list, show, start, stop, retire and delete plugins of a server. */
+/** `caisson plugin`: publish, validate, inspect, explain, list, show, start, stop, retire, warm and delete plugins of a server. */
 
 import { toJson } from '@bufbuild/protobuf';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
+  type DeletePluginResponse,
+  DeletePluginResponseSchema,
+  type PluginHealth,
   type PluginVersion,
   PluginVersionSchema,
   type ValidationReport,
@@ -11,17 +14,23 @@ import {
 import { type Connection, uploadParts } from './connection.ts';
 import { addressOption, type CliContext, calls, type JsonOptions, jsonOption, type ServerOptions } from './context.ts';
 import { exitCodeOfRefusal, exitCodes } from './exit-codes.ts';
-import { sizeText, stateText, timeText } from './forms.ts';
+import { addExplainCommand } from './explain-command.ts';
+import { healthText, sizeText, stateText, timeText } from './forms.ts';
 import { addInspectCommand } from './inspect-command.ts';
 import { readManifestFor, readModule } from './module-files.ts';
 import { factsText, type Output, shown, tableText } from './output.ts';
 import { collectPages, pageLimitOption } from './pages.ts';
+import { wholeNumber } from './values.ts';
 import { verdictText } from './verdict.ts';
 
 type Options = ServerOptions & JsonOptions;
 type UploadOptions = Options & { readonly manifest?: string };
+type WarmOptions = Options & { readonly threads: number };
+type DeleteOptions = Options & { readonly keepStorage?: true };
 type ListOptions = Options & { readonly name?: string; readonly limit: number };
 
+/** As many as any server takes. */
+const threadsMax = 1_024;
 const referenceHelp = 'name@version, or sha256:<digest>';
 
 export function addPluginCommands(program: Command, context: CliContext): void {
@@ -32,6 +41,7 @@ export function addPluginCommands(program: Command, context: CliContext): void {
   addPublish(plugin, context);
   addValidate(plugin, context);
   addInspectCommand(plugin, context);
+  addExplainCommand(plugin, context);
   addList(plugin, context);
   addShow(plugin, context);
   addChange(plugin, context, 'start', 'make a version accept executions again', (server, reference) =>
@@ -43,6 +53,7 @@ export function addPluginCommands(program: Command, context: CliContext): void {
   addChange(plugin, context, 'retire', 'withdraw a version for good; its number stays taken', (server, reference) =>
     server.plugins.retirePlugin({ plugin: reference }),
   );
+  addWarm(plugin, context);
   addDelete(plugin, context);
 }
 
@@ -112,14 +123,16 @@ function addList(parent: Command, context: CliContext): void {
     if (options.json) context.output.json({ plugins: plugins.map(pluginJson) });
     else
       context.output.print(
-        tableText(['NAME', 'VERSION', 'STATE', 'SIZE', 'FUNCTIONS', 'PUBLISHED'], plugins.map(rowOf)),
+        tableText(['NAME', 'VERSION', 'STATE', 'HEALTH', 'SIZE', 'FUNCTIONS', 'PUBLISHED'], plugins.map(rowOf)),
       );
     return exitCodes.ok;
   });
 }
 
-function rowOf({ name, version, state, sizeBytes, functions, createTime }: PluginVersion): readonly string[] {
-  return [name, version, stateText(state), sizeText(sizeBytes), functions.join(' '), timeText(createTime)];
+function rowOf(plugin: PluginVersion): readonly string[] {
+  const { name, version, state, health, sizeBytes, functions, createTime } = plugin;
+  const fares = health ? healthText(health.state) : '';
+  return [name, version, stateText(state), fares, sizeText(sizeBytes), functions.join(' '), timeText(createTime)];
 }
 
 function addShow(parent: Command, context: CliContext): void {
@@ -160,20 +173,55 @@ function addChange(
   });
 }
 
+function addWarm(parent: Command, context: CliContext): void {
+  const command = parent
+    .command('warm')
+    .summary('have instances of a version prepared, starting it if need be')
+    .argument('<reference>', referenceHelp)
+    .addOption(
+      new Option('--threads <count>', 'on how many threads; 0 for all that there are')
+        .argParser(wholeNumber(0, threadsMax))
+        .default(0),
+    )
+    .addOption(addressOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  caisson plugin warm echo@1.0.0\n  caisson plugin warm echo@1.0.0 --threads 2',
+    );
+  calls<WarmOptions>(command, context, async (server, options, [reference = '']) => {
+    const { plugin, threads, instances } = await server.plugins.warmPlugin({
+      plugin: reference,
+      threads: options.threads,
+    });
+    if (options.json) context.output.json({ plugin: plugin && pluginJson(plugin), threads, instances });
+    else context.output.line(`${shown(reference)} has ${instances} instances ready on ${threads} threads`);
+    return exitCodes.ok;
+  });
+}
+
 function addDelete(parent: Command, context: CliContext): void {
   const command = parent
     .command('delete')
     .summary('remove a stopped, failed or retired version')
+    .description(
+      'Removes a stopped, failed or retired version. With the last version of a name goes what its runs have stored, of all tenants.',
+    )
     .argument('<reference>', referenceHelp)
+    .option('--keep-storage', 'keep what its runs have stored, for a later version of the same name')
     .addOption(addressOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  caisson plugin stop echo@1.0.0 && caisson plugin delete echo@1.0.0');
-  calls<Options>(command, context, async (server, { json }, [reference = '']) => {
-    await server.plugins.deletePlugin({ plugin: reference });
-    if (json) context.output.json({});
-    else context.output.line(`Deleted ${shown(reference)}`);
+  calls<DeleteOptions>(command, context, async (server, { json, keepStorage = false }, [reference = '']) => {
+    const deleted = await server.plugins.deletePlugin({ plugin: reference, keepStorage });
+    if (json) context.output.json(toJson(DeletePluginResponseSchema, deleted, { alwaysEmitImplicit: true }));
+    else context.output.line(`Deleted ${shown(reference)}${storageText(deleted)}`);
     return exitCodes.ok;
   });
+}
+
+function storageText({ storageKeysDeleted: keys, storageBytesDeleted: bytes }: DeletePluginResponse): string {
+  return keys === 0n ? '' : `, and with it ${keys} keys (${sizeText(bytes)}) that its runs had stored`;
 }
 
 function referenceText({ name, version }: PluginVersion): string {
@@ -195,6 +243,8 @@ function printPlugin(plugin: PluginVersion, output: Output, { json }: JsonOption
       ['plugin', `${plugin.name}@${plugin.version}`],
       ['state', stateText(plugin.state)],
       ['failure', plugin.failure],
+      ['health', plugin.health && healthLine(plugin.health)],
+      ['checked', timeText(plugin.health?.checkTime)],
       ['digest', plugin.digest],
       ['size', sizeText(plugin.sizeBytes)],
       ['functions', plugin.functions.join(' ')],
@@ -203,6 +253,12 @@ function printPlugin(plugin: PluginVersion, output: Output, { json }: JsonOption
       ['changed', timeText(plugin.updateTime)],
     ]),
   );
+}
+
+/** "degraded since 2026-11-20T09:00:00.000Z: 5 of the last 20 runs trapped" */
+function healthLine({ state, reasons, changeTime }: PluginHealth): string {
+  const why = reasons.length === 0 ? '' : `: ${reasons.join('; ')}`;
+  return `${healthText(state)} since ${timeText(changeTime)}${why}`;
 }
 
 function printReport(report: ValidationReport, output: Output): void {

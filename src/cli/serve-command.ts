@@ -22,6 +22,7 @@ interface WrittenOptions {
   readonly graceSeconds: number;
   readonly logLevel: ServerLogLevel;
   readonly allowWasmFeature?: readonly string[];
+  readonly policy?: string;
   readonly allowRemote?: true;
   readonly publish?: readonly string[];
 }
@@ -96,6 +97,12 @@ export function addServeCommand(program: Command, context: CliContext): void {
     )
     .addOption(allowFeatureOption(optionalFeatures).env('CAISSON_ALLOW_WASM_FEATURE'))
     .addOption(
+      new Option(
+        '--policy <file>',
+        'what tenants and plugins are allowed; default: only what stays within the server',
+      ).env('CAISSON_POLICY'),
+    )
+    .addOption(
       new Option('--allow-remote', `let other machines reach the listeners; wants ${allowRemoteVariable}=yes as well`),
     )
     .addOption(
@@ -162,6 +169,7 @@ async function serveOptions(written: WrittenOptions): Promise<ServeOptions> {
     graceMs: written.graceSeconds * 1_000,
     logLevel: written.logLevel,
     allowedFeatures: written.allowWasmFeature ?? [],
+    policyPath: written.policy,
     publish: await filesIn(written.publish ?? []),
   };
 }

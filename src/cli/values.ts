@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from 'commander';
+import { tenantRefusal } from '../model/tenant.ts';
 
 const sizeUnits: Readonly<Record<string, number>> = {
   '': 1,
@@ -65,6 +66,19 @@ export function collectPair(
   const key = text.slice(0, at);
   if (before.has(key)) throw new InvalidArgumentError(`The key "${key}" is given twice.`);
   return new Map([...before, [key, text.slice(at + 1)]]);
+}
+
+/** Bytes: "0x" and an even number of hex digits, or any other text as UTF-8. */
+export function parseSeed(text: string): Uint8Array {
+  const isHex = /^0x(?:[0-9a-f]{2})+$/i.test(text);
+  return isHex ? Uint8Array.from(Buffer.from(text.slice(2), 'hex')) : new TextEncoder().encode(text);
+}
+
+/** The name of a tenant. */
+export function parseTenant(text: string): string {
+  const refusal = tenantRefusal(text);
+  if (refusal !== undefined) throw new InvalidArgumentError(`A tenant ${refusal}.`);
+  return text;
 }
 
 /** Where a listener binds. */

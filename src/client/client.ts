@@ -33,6 +33,8 @@ export interface ClientOptions {
   readonly address: string;
   /** Default: none, for plain connections. */
   readonly credentials?: ChannelCredentials;
+  /** Sent with every call; what a call has of its own wins. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** What one call takes besides its request. */
@@ -79,12 +81,19 @@ export function createClient<Service extends DescService>(
   service: Service,
   target: string | ClientOptions,
 ): Client<Service> {
-  const { address, credentials } = typeof target === 'string' ? { address: target } : target;
+  const {
+    address,
+    credentials,
+    metadata = {},
+  }: ClientOptions = typeof target === 'string' ? { address: target } : target;
   const channel = new GrpcClient(address, credentials ?? channelCredentials.createInsecure(), {
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
   });
-  const methods = service.methods.map((method) => [method.localName, new MethodClient(channel, method).function()]);
+  const methods = service.methods.map((method) => [
+    method.localName,
+    new MethodClient(channel, method, metadata).function(),
+  ]);
   const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => channel.close() };
   return client as unknown as Client<Service>;
 }
@@ -94,10 +103,12 @@ class MethodClient {
   readonly #channel: GrpcClient;
   readonly #method: DescMethod;
   readonly #path: string;
+  readonly #metadata: Readonly<Record<string, string>>;
 
-  constructor(channel: GrpcClient, method: DescMethod) {
+  constructor(channel: GrpcClient, method: DescMethod, metadata: Readonly<Record<string, string>>) {
     this.#channel = channel;
     this.#method = method;
+    this.#metadata = metadata;
     this.#path = `/${method.parent.typeName}/${method.name}`;
   }
 
@@ -124,7 +135,7 @@ class MethodClient {
         asIs,
         this.#decode,
         bytes,
-        metadataOf(options),
+        this.#metadataOf(options),
         grpcOptions(options),
         settle,
       );
@@ -144,7 +155,7 @@ class MethodClient {
         this.#path,
         asIs,
         this.#decode,
-        metadataOf(options),
+        this.#metadataOf(options),
         grpcOptions(options),
         settle,
       );
@@ -161,7 +172,7 @@ class MethodClient {
       asIs,
       this.#decode,
       this.#encode(request),
-      metadataOf(options),
+      this.#metadataOf(options),
       grpcOptions(options),
     );
     yield* readResponses(call, options);
@@ -176,7 +187,7 @@ class MethodClient {
       this.#path,
       asIs,
       this.#decode,
-      metadataOf(options),
+      this.#metadataOf(options),
       grpcOptions(options),
     );
     const sender = this.#sender(call, requests);
@@ -208,6 +219,13 @@ class MethodClient {
     };
   }
 
+  #metadataOf(options: CallOptions): Metadata {
+    const metadata = new Metadata();
+    const entries = { ...this.#metadata, ...options.metadata };
+    for (const [key, value] of Object.entries(entries)) metadata.set(key, value);
+    return metadata;
+  }
+
   #encode(request: unknown): Buffer {
     const bytes = toBinary(this.#method.input, create(this.#method.input, request as Record<string, unknown>));
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -237,12 +255,6 @@ async function* readResponses(
 
 function cancelOnAbort(call: { cancel(): void }, { signal }: CallOptions): Disposable | undefined {
   return signal && onAbort(signal, () => call.cancel());
-}
-
-function metadataOf(options: CallOptions): Metadata {
-  const metadata = new Metadata();
-  for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value);
-  return metadata;
 }
 
 /** The deadline is one of the wall clock: grpc-js compares it with that. */

@@ -17,6 +17,8 @@ import type { Outcome } from '../model/outcome.ts';
 export interface ExecutionFacts {
   /** A UUID that sorts by time. */
   readonly id: string;
+  /** Who started it. */
+  readonly tenant: string;
   /** "name@version". */
   readonly plugin: string;
   readonly pluginName: string;

@@ -17,6 +17,8 @@ export interface StoreBounds extends RecordBounds {
   readonly liveMax: number;
   /** Bytes of input that they hold together. */
   readonly liveInputBytesMax: number;
+  /** Share of both that one tenant may take, so that there is always room for another. */
+  readonly tenantShareMax: number;
   /** Ended executions remembered, for how long, and their outputs and events in bytes together. */
   readonly endedMax: number;
   readonly endedMsMax: number;
@@ -26,6 +28,7 @@ export interface StoreBounds extends RecordBounds {
 const boundsDefault: StoreBounds = {
   liveMax: 2_000,
   liveInputBytesMax: 512 * mebi,
+  tenantShareMax: 0.75,
   endedMax: 1_000,
   endedMsMax: 600_000,
   endedBytesMax: 64 * mebi,
@@ -33,7 +36,15 @@ const boundsDefault: StoreBounds = {
   readersMax: 100,
 };
 
+/** Names one execution. To other tenants than its own there is none. */
+export interface ExecutionKey {
+  readonly tenant: string;
+  readonly id: string;
+}
+
 export interface ExecutionQuery {
+  /** Only those that this tenant started. */
+  readonly tenant: string;
   /** Only those of this plugin: "name" or "name@version". */
   readonly plugin?: string;
   readonly stage?: Stage;
@@ -49,6 +60,12 @@ export interface RecordPage {
   readonly next?: string;
 }
 
+/** Executions that have not ended. */
+interface Load {
+  readonly count: number;
+  readonly inputBytes: number;
+}
+
 interface EndedRecord {
   readonly record: ExecutionRecord;
   readonly endedMs: number;
@@ -61,7 +78,9 @@ export class ExecutionStore {
   readonly #live = new Map<string, ExecutionRecord>();
   /** In order of ending. */
   readonly #ended = new Map<string, EndedRecord>();
-  #liveInputBytes = 0;
+  #load: Load = noLoad;
+  /** Tenants that have any. */
+  readonly #loads = new Map<string, Load>();
   #endedBytes = 0;
 
   constructor(options: { readonly clock: Clock; readonly bounds?: Partial<StoreBounds> }) {
@@ -72,14 +91,10 @@ export class ExecutionStore {
   /** Remembers a new execution; throws EXECUTIONS_FULL. */
   create(facts: ExecutionFacts): ExecutionRecord {
     this.#evict();
-    const { liveMax, liveInputBytesMax } = this.#bounds;
-    if (this.#live.size >= liveMax) throw executionsFull(`there are ${liveMax} already`);
-    // One execution alone is always let in, however small the bound.
-    if (this.#live.size > 0 && this.#liveInputBytes + facts.inputBytes > liveInputBytesMax)
-      throw executionsFull(`their inputs would exceed ${liveInputBytesMax} bytes together`);
+    this.#checkRoom(facts);
     const record = new ExecutionRecord(facts, this.#bounds);
     this.#live.set(facts.id, record);
-    this.#liveInputBytes += facts.inputBytes;
+    this.#changeLoad(facts, 1);
     return record;
   }
 
@@ -101,10 +116,10 @@ export class ExecutionStore {
   }
 
   /** Throws EXECUTION_NOT_FOUND. */
-  get(id: string): ExecutionRecord {
+  get({ tenant, id }: ExecutionKey): ExecutionRecord {
     this.#evict();
     const record = this.#live.get(id) ?? this.#ended.get(id)?.record;
-    if (record) return record;
+    if (record?.facts.tenant === tenant) return record;
     const quoted = singleLine(boundedText(id, 128));
     throw new ExecError('EXECUTION_NOT_FOUND', `There is no execution "${quoted}", or it is no longer remembered`);
   }
@@ -118,9 +133,26 @@ export class ExecutionStore {
     return last && matching.length > records.length ? { records, next: last.facts.id } : { records };
   }
 
+  #checkRoom({ tenant, inputBytes }: ExecutionFacts): void {
+    const { liveMax, liveInputBytesMax, tenantShareMax } = this.#bounds;
+    refuseOver(this.#load, inputBytes, { count: liveMax, inputBytes: liveInputBytesMax }, '');
+    const share = { count: Math.ceil(liveMax * tenantShareMax), inputBytes: liveInputBytesMax * tenantShareMax };
+    refuseOver(this.#loads.get(tenant) ?? noLoad, inputBytes, share, ` of the tenant "${tenant}"`);
+  }
+
   #removeLive(record: ExecutionRecord): void {
     this.#live.delete(record.facts.id);
-    this.#liveInputBytes -= record.facts.inputBytes;
+    this.#changeLoad(record.facts, -1);
+  }
+
+  #changeLoad({ tenant, inputBytes }: ExecutionFacts, sign: 1 | -1): void {
+    const changed = ({ count, inputBytes: bytes }: Load): Load => {
+      return { count: count + sign, inputBytes: bytes + sign * inputBytes };
+    };
+    this.#load = changed(this.#load);
+    const load = changed(this.#loads.get(tenant) ?? noLoad);
+    if (load.count > 0) this.#loads.set(tenant, load);
+    else this.#loads.delete(tenant);
   }
 
   #evict(): void {
@@ -136,6 +168,7 @@ export class ExecutionStore {
 
 function matches({ facts, stage }: ExecutionRecord, query: ExecutionQuery): boolean {
   return (
+    facts.tenant === query.tenant &&
     (query.plugin === undefined || query.plugin === facts.plugin || query.plugin === facts.pluginName) &&
     (query.stage === undefined || query.stage === stage) &&
     (query.after === undefined || facts.id < query.after)
@@ -144,6 +177,15 @@ function matches({ facts, stage }: ExecutionRecord, query: ExecutionQuery): bool
 
 function newestFirst(one: ExecutionRecord, other: ExecutionRecord): number {
   return one.facts.id < other.facts.id ? 1 : -1;
+}
+
+const noLoad: Load = { count: 0, inputBytes: 0 };
+
+/** One execution alone is always let in, however small the bound. */
+function refuseOver(load: Load, inputBytes: number, max: Load, whose: string): void {
+  if (load.count >= max.count) throw executionsFull(`there are ${max.count}${whose} already`);
+  if (load.count === 0 || load.inputBytes + inputBytes <= max.inputBytes) return;
+  throw executionsFull(`the inputs${whose} would exceed ${max.inputBytes} bytes together`);
 }
 
 function executionsFull(why: string): ExecError {

@@ -11,13 +11,16 @@ import { AbortReason } from '../model/abort-reason.ts';
 import { ExecError } from '../model/exec-error.ts';
 import type { Action, ExecutionContext, Executor, PreparedAction } from '../model/execution.ts';
 import type { FuelProfile } from '../model/fuel-profile.ts';
+import type { GrantRefusal } from '../model/grant.ts';
+import { refusalText } from '../model/grant-refusal.ts';
 import type { Log } from '../model/log.ts';
+import { emptyUsage, failedOutcome } from '../model/outcome.ts';
 import { type PluginVersion, referenceOf } from '../model/plugin.ts';
 import { reasons } from '../model/reasons.ts';
 import type { TraceSpan } from '../model/trace.ts';
 import type { ExecutionFacts, ExecutionRecord, ExecutionSnapshot, StoredEvent } from './execution-record.ts';
-import { type ExecutionQuery, ExecutionStore, type StoreBounds } from './execution-store.ts';
-import { prepareAction } from './prepared-action.ts';
+import { type ExecutionKey, type ExecutionQuery, ExecutionStore, type StoreBounds } from './execution-store.ts';
+import { type Permit, prepareAction } from './prepared-action.ts';
 
 /** What executions need of the registry. */
 export interface PluginSource {
@@ -25,9 +28,21 @@ export interface PluginSource {
   resolve(reference: string): PluginVersion;
 }
 
+/** What executions need of the policy. */
+export interface GrantSource {
+  grantFor(tenant: string, version: PluginVersion): GrantDecision;
+}
+
+/** What the policy decides of a tenant's runs of a version. */
+export interface GrantDecision extends Permit {
+  /** What the manifest asks for and the policy does not allow; if there is any, nothing runs. */
+  readonly refusals: readonly GrantRefusal[];
+}
+
 export interface ExecutionsOptions {
   readonly executor: Executor;
   readonly registry: PluginSource;
+  readonly grants: GrantSource;
   readonly clock: Clock;
   readonly log: Log;
   /** How long running executions may go on once this is disposed; default 10 s. */
@@ -45,8 +60,7 @@ export interface StartOptions {
   readonly profiled?: (profile: FuelProfile) => void;
 }
 
-export interface ExecutionHandle {
-  readonly id: string;
+export interface ExecutionHandle extends ExecutionKey {
   snapshot(): ExecutionSnapshot;
   /** Rejects with an ExecError if the host failed or the run never began. */
   readonly ended: Promise<ExecutionSnapshot>;
@@ -84,12 +98,17 @@ export class Executions implements AsyncDisposable {
   /** Starts an execution, or throws an ExecError if it cannot begin: unknown plugin or function, limits, input, bounds. */
   start(action: Action, options: StartOptions = {}): ExecutionHandle {
     if (this.#closed) throw new ExecError('SHUTTING_DOWN', 'The server is shutting down and starts no execution');
-    const prepared = prepareAction(action, this.#options.registry.resolve(action.plugin));
+    const { registry, grants } = this.#options;
+    const version = registry.resolve(action.plugin);
+    const decision = grants.grantFor(action.tenant, version);
+    const prepared = prepareAction(action, version, decision);
     const record = this.#store.create(this.#factsOf(prepared));
-    const ended = this.#begin(record, prepared, options).then(() => endOf(record));
+    const [refusal] = decision.refusals;
+    const running = refusal ? this.#deny(record, refusal) : this.#begin(record, prepared, options);
+    const ended = running.then(() => endOf(record));
     // Whoever reads the events need not look at the promise: its rejection is no fault of theirs.
     ended.catch(() => {});
-    return { id: record.facts.id, snapshot: () => record.snapshot(), ended };
+    return { id: record.facts.id, tenant: record.facts.tenant, snapshot: () => record.snapshot(), ended };
   }
 
   /**
@@ -97,22 +116,22 @@ export class Executions implements AsyncDisposable {
    * outcome. Throws EXECUTION_NOT_FOUND, SEQUENCE_OUT_OF_RANGE or READERS_FULL;
    * reading rejects with the signal's reason once it aborts.
    */
-  attach(id: string, afterSequence: bigint | number, signal: AbortSignal): AsyncIterableIterator<StoredEvent> {
-    return this.#store.get(id).attach(Number(afterSequence), signal);
+  attach(key: ExecutionKey, afterSequence: bigint | number, signal: AbortSignal): AsyncIterableIterator<StoredEvent> {
+    return this.#store.get(key).attach(Number(afterSequence), signal);
   }
 
   /** Stops an execution and answers when it has ended; one that has ended already is answered as it is. */
-  async cancel(id: string): Promise<ExecutionSnapshot> {
-    const record = this.#store.get(id);
-    const live = this.#live.get(id);
+  async cancel(key: ExecutionKey): Promise<ExecutionSnapshot> {
+    const record = this.#store.get(key);
+    const live = this.#live.get(key.id);
     live?.stopping.abort(new AbortReason('CANCELED', 'CancelExecution was called'));
     await live?.ended;
     return record.snapshot();
   }
 
   /** Throws EXECUTION_NOT_FOUND. */
-  get(id: string): ExecutionSnapshot {
-    return this.#store.get(id).snapshot();
+  get(key: ExecutionKey): ExecutionSnapshot {
+    return this.#store.get(key).snapshot();
   }
 
   list(query: ExecutionQuery): ExecutionPage {
@@ -136,6 +155,7 @@ export class Executions implements AsyncDisposable {
     const createdMs = this.#options.clock.now();
     return {
       id: timeOrderedId(createdMs),
+      tenant: action.tenant,
       plugin: referenceOf(action.version),
       pluginName: action.version.manifest.name,
       digest: action.version.digest,
@@ -145,6 +165,13 @@ export class Executions implements AsyncDisposable {
       inputBytes: action.input.byteLength,
       createdMs,
     };
+  }
+
+  /** Ends the execution before it has begun: the policy does not let this tenant run this version. */
+  async #deny(record: ExecutionRecord, refusal: GrantRefusal): Promise<void> {
+    const { tenant, plugin, inputBytes } = record.facts;
+    const message = `"${plugin}" cannot run for the tenant "${tenant}". ${refusalText(refusal)}`;
+    this.#store.end(record, failedOutcome('NOT_GRANTED', message, { ...emptyUsage, inputBytes }));
   }
 
   #begin(record: ExecutionRecord, action: PreparedAction, options: StartOptions): Promise<void> {
@@ -192,8 +219,11 @@ export class Executions implements AsyncDisposable {
     if (record.stage === 'QUEUED' && code === 'RESOURCE_EXHAUSTED') return this.#store.refuse(record, failure);
     this.#store.end(record, failure);
     if (code !== 'INTERNAL' && code !== 'DATA_LOSS') return;
-    const { id, plugin } = record.facts;
-    this.#options.log.error({ execution_id: id, plugin, reason: failure.reason, error: failure }, 'Execution failed');
+    const { id, tenant, plugin } = record.facts;
+    this.#options.log.error(
+      { execution_id: id, tenant, plugin, reason: failure.reason, error: failure },
+      'Execution failed',
+    );
   }
 
   async #close(): Promise<void> {

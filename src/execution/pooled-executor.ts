@@ -6,12 +6,14 @@
 
 import type { Clock } from '../base/clock.ts';
 import { AbortReason } from '../model/abort-reason.ts';
-import type { ExecutionContext, Executor, PreparedAction, RunPhases } from '../model/execution.ts';
+import type { ExecutionContext, Executor, GuestSpan, PreparedAction, RunPhases } from '../model/execution.ts';
+import type { TraceSpan } from '../model/trace.ts';
 import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
-import type { PluginVersion } from '../model/plugin.ts';
-import type { Lease } from '../pool/pool.ts';
+import type { HostService } from '../capabilities/services/service.ts';
+import { type PluginVersion, referenceOf } from '../model/plugin.ts';
+import type { Lease, LeaseRequest } from '../pool/pool.ts';
 import type { CompiledPlugin } from '../sandbox/compiler.ts';
-import type { SandboxCall } from '../sandbox/sandbox.ts';
+import type { InstanceWish, SandboxCall, SandboxRun } from '../sandbox/sandbox.ts';
 
 /** What the executor needs of the registry. */
 export interface CompiledPluginSource {
@@ -21,12 +23,14 @@ export interface CompiledPluginSource {
 /** What the executor needs of the pool. */
 export interface SandboxSource {
   /** Waits for a sandbox; rejects QUEUE_FULL, or when the signal aborts. */
-  lease(signal: AbortSignal): Promise<Lease>;
+  lease(request: LeaseRequest, signal: AbortSignal): Promise<Lease>;
 }
 
 export interface PooledExecutorOptions {
   readonly plugins: CompiledPluginSource;
   readonly sandboxes: SandboxSource;
+  /** Answers the host calls that threads cannot. */
+  readonly services: HostService;
   readonly clock: Clock;
 }
 
@@ -56,7 +60,7 @@ async function execute(
 
 /** Waits for module and sandbox. A run that is stopped while it waits has an outcome, though it never began. */
 async function admit(
-  { plugins, sandboxes, clock }: PooledExecutorOptions,
+  { plugins, sandboxes, services, clock }: PooledExecutorOptions,
   action: PreparedAction,
   context: ExecutionContext,
   phases: Measured,
@@ -68,7 +72,7 @@ async function admit(
     signal.throwIfAborted();
     plugin = await plugins.compiled(action.version, action.limits.memoryBytes, signal);
     phases.compiledMs = clock.now();
-    lease = await sandboxes.lease(signal);
+    lease = await sandboxes.lease(leaseRequest(action, context, plugin), signal);
     phases.leasedMs = clock.now();
   } catch (error) {
     if (signal.aborted) return notBegun(action, signal);
@@ -78,13 +82,24 @@ async function admit(
   if (signal.aborted) return notBegun(action, signal);
   context.report({ type: 'stage', stage: 'RUNNING' });
   const call = { ...callOf(action, context.id, plugin), profiled: context.profiled !== undefined };
-  const { outcome, timings, profile } = await held.sandbox.run(call, context);
+  const { outcome, timings, profile } = await held.sandbox.run(call, runOf(action, context, { services, lease: held }));
   if (profile) context.profiled?.(profile);
   if (timings) {
     phases.guestStartMs = timings.guestStartMs;
     phases.guestEndMs = timings.guestEndMs;
   }
   return outcome;
+}
+
+function leaseRequest(action: PreparedAction, context: ExecutionContext, plugin: CompiledPlugin): LeaseRequest {
+  const { mode, key } = instanceWish(action, plugin);
+  return {
+    tenant: action.tenant,
+    plugin: action.version.manifest.name,
+    pluginKey: plugin.key,
+    isNested: (context.chain?.length ?? 0) > 0,
+    ...(mode === 'session' && { session: key }),
+  };
 }
 
 function callOf(action: PreparedAction, executionId: string, plugin: CompiledPlugin): SandboxCall {
@@ -94,9 +109,52 @@ function callOf(action: PreparedAction, executionId: string, plugin: CompiledPlu
     functionName: action.function,
     input: action.input,
     config: action.config,
-    capabilities: action.version.manifest.capabilities,
+    grant: action.grant,
     limits: action.limits,
+    instance: instanceWish(action, plugin),
+    randomSeed: action.randomSeed,
   };
+}
+
+/** Instances are kept for one tenant, or one of its sessions, alone. */
+function instanceWish({ tenant, sessionId, version }: PreparedAction, plugin: CompiledPlugin): InstanceWish {
+  const { mode, warm } = version.manifest.instance;
+  return { mode, warm, key: JSON.stringify([plugin.key, tenant, mode === 'session' ? sessionId : '']) };
+}
+
+/** What a running guest reaches of the main thread. */
+function runOf(
+  action: PreparedAction,
+  context: ExecutionContext,
+  { services, lease }: { readonly services: HostService; readonly lease: Lease },
+): SandboxRun {
+  const { id, signal, span } = context;
+  const chain = [...(context.chain ?? []), referenceOf(action.version)];
+  let number = 0;
+  return {
+    signal,
+    report: (event) => context.report(event),
+    ...(span && { traced: (guestSpan) => makeSpan(span, guestSpan) }),
+    async answer(operation, request, fuelLeft) {
+      using _blocked = operation === 'invoke.call' ? lease.block() : undefined;
+      const { grant, randomSeed } = action;
+      const run = {
+        executionId: id,
+        number: ++number,
+        grant,
+        randomSeed,
+        signal,
+        fuelLeft,
+        chain,
+        ...(span && { span }),
+      };
+      return await services.answer(operation, request, run);
+    },
+  };
+}
+
+function makeSpan(parent: TraceSpan, { name, startMs, endMs, attributes }: GuestSpan): void {
+  parent.child(name, { startMs, attributes }).end(endMs);
 }
 
 function notBegun(action: PreparedAction, signal: AbortSignal): Outcome {

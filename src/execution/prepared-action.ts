@@ -1,11 +1,14 @@
 /**
  * Checks an action against the plugin's version that it names, and resolves what
- * it leaves open. Pure: finding the version is the registry's business.
+ * it leaves open. Pure: finding the version is the registry's business, and what
+ * it may do the policy's.
  */
 
 import { boundedText, singleLine } from '../base/text.ts';
 import { ExecError } from '../model/exec-error.ts';
 import type { Action, PreparedAction } from '../model/execution.ts';
+import type { Grant } from '../model/grant.ts';
+import { cappedLimits, type LimitCaps } from '../model/limit-caps.ts';
 import { type RunLimits, resolveLimits } from '../model/limits.ts';
 import { type PluginVersion, referenceOf } from '../model/plugin.ts';
 
@@ -13,12 +16,32 @@ import { type PluginVersion, referenceOf } from '../model/plugin.ts';
 const listedNamesMax = 20;
 const nameBytesMax = 128;
 
-/** Throws FUNCTION_NOT_FOUND, FUNCTION_NOT_EXECUTABLE, LIMIT_OUT_OF_RANGE or INPUT_TOO_LARGE. */
-export function prepareAction(action: Action, version: PluginVersion): PreparedAction {
+/** What the policy makes of a tenant's runs of a version. */
+export interface Permit {
+  readonly grant: Grant;
+  readonly limitCaps: LimitCaps;
+}
+
+/** Throws FUNCTION_NOT_FOUND, FUNCTION_NOT_EXECUTABLE, LIMIT_OUT_OF_RANGE, INPUT_TOO_LARGE or REQUEST_INVALID. */
+export function prepareAction(action: Action, version: PluginVersion, permit: Permit): PreparedAction {
   if (!version.functions.includes(action.function)) throw functionRefused(action, version);
-  const limits = resolveLimits(action.limits, version.manifest.limits);
+  const { grant, limitCaps } = permit;
+  const limits = cappedLimits(resolveLimits(action.limits, version.manifest.limits), limitCaps);
   checkInput(action, limits);
-  return { ...action, version, limits, config: mergedConfig(version.manifest.config, action.config) };
+  checkSession(action, version);
+  return { ...action, version, limits, grant, config: mergedConfig(version.manifest.config, action.config) };
+}
+
+function checkSession(action: Action, version: PluginVersion): void {
+  const { mode } = version.manifest.instance;
+  const isAsked = action.sessionId !== '';
+  if (isAsked === (mode === 'session')) return;
+  const description = isAsked
+    ? `must be empty: ${referenceOf(version)} has instance mode "${mode}", and only "session" has sessions`
+    : `is required: ${referenceOf(version)} has instance mode "session"`;
+  throw new ExecError('REQUEST_INVALID', `session_id: ${description}`, {
+    violations: [{ field: 'session_id', description }],
+  });
 }
 
 function checkInput(action: Action, limits: RunLimits): void {

@@ -1,6 +1,7 @@
 /** What to run, in what context, and what is reported while it runs. Types only. */
 
 import type { LimitsAsked, RunLimits } from './limits.ts';
+import type { Grant } from './grant.ts';
 import type { FuelProfile } from './fuel-profile.ts';
 import type { Outcome } from './outcome.ts';
 import type { PluginVersion } from './plugin.ts';
@@ -8,6 +9,8 @@ import type { TraceSpan } from './trace.ts';
 
 /** What to run. Its fields have been checked for form, not yet against the plugin. */
 export interface Action {
+  /** Who asks: see model/tenant.ts. */
+  readonly tenant: string;
   /** "name", "name@version" or "sha256:…". */
   readonly plugin: string;
   readonly function: string;
@@ -17,6 +20,10 @@ export interface Action {
   readonly limits: LimitsAsked;
   readonly requestId: string;
   readonly labels: ReadonlyMap<string, string>;
+  /** Seed of what the guest sees as randomness; empty for real randomness. */
+  readonly randomSeed: Uint8Array;
+  /** Session whose instance the call shall use; empty for none. */
+  readonly sessionId: string;
 }
 
 /** An action that has been checked against its plugin and stands on its own: what executors run. */
@@ -26,6 +33,7 @@ export interface PreparedAction extends Action {
   readonly config: ReadonlyMap<string, string>;
   /** Every limit, resolved. */
   readonly limits: RunLimits;
+  readonly grant: Grant;
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -34,6 +42,24 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 export type GuestEvent =
   | { readonly type: 'progress'; readonly fraction?: number; readonly message: string; readonly data: Uint8Array }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };
+
+/** What a guest tells the host alone; no reader of events sees it. */
+export type GuestNote =
+  /** What the guest counted since the last such note. */
+  | { readonly type: 'counters'; readonly counters: Readonly<Record<string, number>> }
+  | { readonly type: 'span'; readonly span: GuestSpan };
+
+/** A span that a guest made; names and values are fit to be shown. */
+export interface GuestSpan {
+  readonly name: string;
+  /** Milliseconds since 1970. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Index of the span around it among the guest's spans of this run, by order of their starts; absent for none. */
+  readonly parent?: number;
+  readonly index: number;
+  readonly attributes: Readonly<Record<string, string>>;
+}
 
 /** What is reported of a run while it runs; the outcome comes by return. */
 export type RunEvent = { readonly type: 'stage'; readonly stage: 'RUNNING' } | GuestEvent;
@@ -59,6 +85,8 @@ export interface ExecutionContext {
   readonly signal: AbortSignal;
   /** The span to hang spans under; absent when the run is not traced. */
   readonly span?: TraceSpan;
+  /** "name@version" of the plugins whose calls led here, the outermost first; absent for calls from outside. */
+  readonly chain?: readonly string[];
   report(event: RunEvent): void;
   /** Told once, at the end of the run, when its phases began; absent if nobody wants to know. */
   measured?(phases: RunPhases): void;

@@ -25,6 +25,8 @@ export interface RunLimits {
   readonly logBytes: number;
   /** Bytes of all variables, names included. */
   readonly varBytes: number;
+  /** Calls of host functions. */
+  readonly hostCalls: number;
 }
 
 export type RunLimitName = keyof RunLimits;
@@ -45,6 +47,7 @@ export const runLimitRanges: Readonly<Record<RunLimitName, LimitRange>> = {
   outputBytes: { default: 4 * mebi, max: 16 * mebi, field: 'limits.output_bytes' },
   logBytes: { default: 64 * kibi, max: 1 * mebi, field: 'limits.log_bytes' },
   varBytes: { default: 1 * mebi, max: 16 * mebi, field: 'memory.max_var_bytes' },
+  hostCalls: { default: 10_000_000, max: 1_000_000_000, field: 'limits.host_calls' },
 };
 
 /** Bounds that hold for every run alike. */
@@ -67,6 +70,23 @@ export const fixedLimits = {
   labelKeyLength: 63,
   labelValueLength: 255,
   requestIdLength: 128,
+  /** Bytes of the seed of a run's randomness. */
+  randomSeedBytes: 64,
+  /** Bytes that one call of random_bytes yields. */
+  randomBytes: 64 * kibi,
+  /** Counters that a run may name itself, and bytes of one's name. */
+  counters: 32,
+  counterNameBytes: 64,
+  /** Spans that a guest may start, and bytes of a name, a key or a value. */
+  spans: 100,
+  spanTextBytes: 256,
+  spanAttributes: 16,
+  kvKeyBytes: 512,
+  kvValueBytes: 1 * mebi,
+  /** Keys that one kv_list yields. */
+  kvListedKeys: 1_000,
+  tenantLength: 63,
+  sessionIdLength: 128,
   /** Bytes of manifest. */
   manifestBytes: 64 * kibi,
   /** Bytes of one upload chunk. */
@@ -97,6 +117,7 @@ export function resolveLimits(request: LimitsAsked, manifest: LimitsAsked): RunL
     outputBytes: resolve('outputBytes'),
     logBytes: resolve('logBytes'),
     varBytes: resolve('varBytes'),
+    hostCalls: resolve('hostCalls'),
   };
 }
 
@@ -128,6 +149,8 @@ function describeLimit(name: RunLimitName, value: number): string {
       return `${value} units`;
     case 'cpuPercent':
       return `${value} %`;
+    case 'hostCalls':
+      return `${value} calls`;
     default:
       return `${value} bytes`;
   }

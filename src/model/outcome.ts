@@ -4,6 +4,8 @@
  * from this table.
  */
 
+import type { CapabilityName } from './capability.ts';
+
 export type OutcomeName =
   | 'OK'
   | 'PLUGIN_ERROR'
@@ -12,7 +14,8 @@ export type OutcomeName =
   | 'MEMORY_EXHAUSTED'
   | 'TIMED_OUT'
   | 'CANCELED'
-  | 'OUTPUT_TOO_LARGE';
+  | 'OUTPUT_TOO_LARGE'
+  | 'DENIED';
 
 interface KindInfo {
   readonly outcome: Exclude<OutcomeName, 'OK'>;
@@ -50,6 +53,11 @@ export const outcomeKinds = {
   DEADLINE: { outcome: 'CANCELED', help: 'The deadline of the caller passed.' },
   SHUTDOWN: { outcome: 'CANCELED', help: 'The server shut down before the run ended.' },
   OUTPUT_TOO_LARGE: { outcome: 'OUTPUT_TOO_LARGE', help: 'The output was larger than limits.output_bytes.' },
+  HOST_CALLS: { outcome: 'DENIED', help: 'The guest made more host calls than limits.host_calls.' },
+  NOT_GRANTED: {
+    outcome: 'DENIED',
+    help: 'The guest asked for something that manifest and policy do not both allow; the message names the rule and the line to add.',
+  },
 } as const satisfies Record<string, KindInfo>;
 
 export type OutcomeKind = keyof typeof outcomeKinds;
@@ -68,6 +76,9 @@ export interface OutcomeError {
   readonly guestStack: readonly GuestFrame[];
 }
 
+/** How a run came by its instance; NONE if it never had one. */
+export type InstanceSource = 'NONE' | 'CREATED' | 'PREPARED' | 'REUSED';
+
 /** The receipt of a run. */
 export interface Usage {
   readonly wallMs: number;
@@ -77,6 +88,10 @@ export interface Usage {
   readonly inputBytes: number;
   readonly outputBytes: number;
   readonly hostCalls: number;
+  /** By capability; those without a call are left out. */
+  readonly hostCallsByCapability: Readonly<Partial<Record<CapabilityName, number>>>;
+  /** Counters that the guest named itself. */
+  readonly counters: Readonly<Record<string, number>>;
   readonly progressEvents: number;
   readonly progressCoalesced: number;
   readonly logBytes: number;
@@ -85,6 +100,7 @@ export interface Usage {
   readonly fuel: number;
   /** Whether up to one slice is missing from it. */
   readonly fuelIsLowerBound: boolean;
+  readonly instanceSource: InstanceSource;
 }
 
 export const emptyUsage: Usage = {
@@ -95,12 +111,15 @@ export const emptyUsage: Usage = {
   inputBytes: 0,
   outputBytes: 0,
   hostCalls: 0,
+  hostCallsByCapability: {},
+  counters: {},
   progressEvents: 0,
   progressCoalesced: 0,
   logBytes: 0,
   logLinesDropped: 0,
   fuel: 0,
   fuelIsLowerBound: false,
+  instanceSource: 'NONE',
 };
 
 export type Outcome =

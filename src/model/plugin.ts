@@ -50,6 +50,20 @@ export interface PluginVersion {
   readonly updatedMs: number;
 }
 
+export type HealthState = 'HEALTHY' | 'DEGRADED' | 'FAILED';
+
+/** How a running version fares. */
+export interface PluginHealth {
+  /** The worst that any reason says. */
+  readonly state: HealthState;
+  /** Why it is not healthy; made well-formed and bounded already. */
+  readonly reasons: readonly string[];
+  /** When the state last changed. */
+  readonly changedMs: number;
+  /** When its health check last ended; absent if there was none. */
+  readonly checkedMs?: number;
+}
+
 /** "name@version". */
 export function referenceOf(version: PluginVersion): string {
   return `${version.manifest.name}@${version.manifest.version}`;

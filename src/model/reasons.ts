@@ -176,7 +176,7 @@ export const reasons = {
   CAPABILITY_NOT_GRANTED: {
     code: 'INVALID_ARGUMENT',
     retryable: false,
-    help: 'Add the manifest line that the message gives.',
+    help: 'Add the line that the message gives, to the manifest or to the operator’s policy.',
   },
   MEMORY_OVER_LIMIT: {
     code: 'INVALID_ARGUMENT',

@@ -11,6 +11,8 @@ export interface TraceSpan {
   set(attributes: TraceAttributes): void;
   /** Marks the span as failed; `kind` becomes error.type. */
   fail(kind: string): void;
+  /** The W3C traceparent that names this span as the parent of what another server does. */
+  readonly traceparent: string;
   /** Ends the span, at `endMs` if given. A second end does nothing. */
   end(endMs?: number): void;
 }

@@ -19,6 +19,12 @@ export interface PluginBounds {
   readonly variantsMax: number;
   /** Bytes of the modules whose compiled variants are kept, counted once for each variant. */
   readonly variantBytesMax: number;
+  /** Files that keep what modules were rewritten to, one for each module and limit of memory; those used longest ago go. */
+  readonly rewrittenFilesMax: number;
+  /** Bytes of all these files together. */
+  readonly rewrittenBytesMax: number;
+  /** Changes to these files that wait for each other. */
+  readonly rewrittenWaitingMax: number;
   /** Stored modules in memory at once, to be verified or compiled. */
   readonly modulesReadMax: number;
   /** Calls waiting to have a stored module in memory. */
@@ -40,6 +46,9 @@ export const pluginBoundsDefault: PluginBounds = {
   transitionsWaitingMax: 100,
   variantsMax: 64,
   variantBytesMax: 256 * 1_048_576,
+  rewrittenFilesMax: 1_000,
+  rewrittenBytesMax: 1_024 * 1_048_576,
+  rewrittenWaitingMax: 100,
   modulesReadMax: 2,
   modulesWaitingMax: 1_000,
   watchersMax: 100,

@@ -3,6 +3,7 @@
  * author probably meant and should do. Pure.
  */
 
+import { suggestion } from '../base/near-names.ts';
 import {
   capabilities,
   type CapabilityName,
@@ -11,13 +12,15 @@ import {
   kernelFunctions,
   kernelModule,
   userModule,
+  wasiModule,
 } from '../model/capability.ts';
+import type { GrantRefusal } from '../model/grant.ts';
+import { refusalText } from '../model/grant-refusal.ts';
 import type { Reason } from '../model/reasons.ts';
 import type { ImportInfo } from '../wasm/inspect.ts';
 import { reservedPrefix } from '../wasm/policy.ts';
 import { shownName } from '../wasm/problem.ts';
 import { type ExternType, typeText } from '../wasm/types.ts';
-import { suggestion } from './near-names.ts';
 
 export interface ImportVerdict {
   readonly capability: CapabilityName | undefined;
@@ -33,29 +36,40 @@ interface HostFunction {
 /** Every host function by module and name. */
 const hostFunctions: ReadonlyMap<string, ReadonlyMap<string, HostFunction>> = collectHostFunctions();
 
-/** Judges an import; `granted` undefined means that the manifest's capabilities are not known. */
-export function judgeImport(info: ImportInfo, granted: readonly CapabilityName[] | undefined): ImportVerdict {
+/** What stands for and against a plugin's imports. */
+export interface ImportRights {
+  /** The capabilities that the manifest asks for; undefined if they are not known. */
+  readonly asked: readonly CapabilityName[] | undefined;
+  /** Capabilities that the operator's policy refuses; empty also where no policy is asked. */
+  readonly refusals: readonly GrantRefusal[];
+}
+
+/** Judges an import: who provides it, or why nobody does. */
+export function judgeImport(info: ImportInfo, rights: ImportRights): ImportVerdict {
   // Reported already, as a reserved name.
   if (info.module.startsWith(reservedPrefix)) return { capability: undefined, provided: false, problem: undefined };
   if (info.kind === 'memory' || info.kind === 'table')
     return { capability: undefined, provided: true, problem: undefined };
   const host = info.kind === 'function' ? hostFunctions.get(info.module)?.get(info.name) : undefined;
   if (host === undefined) return refused(undefined, 'IMPORT_UNKNOWN', explainUnknown(info));
-  const type = typeText(info.type);
-  if (type !== host.type)
-    return refused(
-      host.capability,
-      'IMPORT_TYPE_MISMATCH',
-      `It is imported as ${shownType(info.type)}, but is ${host.type}: use a current PDK`,
-    );
-  if (host.capability === undefined || granted === undefined || granted.includes(host.capability)) {
-    return { capability: host.capability, provided: true, problem: undefined };
-  }
-  return refused(
-    host.capability,
-    'CAPABILITY_NOT_GRANTED',
-    `It needs the capability "${host.capability}", which the manifest does not ask for`,
-  );
+  const { capability } = host;
+  if (typeText(info.type) !== host.type) return refused(capability, 'IMPORT_TYPE_MISMATCH', explainType(info, host));
+  const message = capability && whyNotGranted(capability, rights);
+  return message === undefined
+    ? { capability, provided: true, problem: undefined }
+    : refused(capability, 'CAPABILITY_NOT_GRANTED', message);
+}
+
+function whyNotGranted(capability: CapabilityName, { asked, refusals }: ImportRights): string | undefined {
+  if (asked?.includes(capability) === false)
+    return `It needs the capability "${capability}", which the manifest does not ask for`;
+  const refusal = refusals.find((refused) => refused.capability === capability);
+  return refusal && refusalText(refusal);
+}
+
+function explainType({ module, type }: ImportInfo, host: HostFunction): string {
+  const mend = module === wasiModule ? 'build with a current toolchain, for wasm32-wasip1' : 'use a current PDK';
+  return `It is imported as ${shownType(type)}, but is ${host.type}: ${mend}`;
 }
 
 /** An import as problems locate it. */
@@ -82,10 +96,9 @@ function refused(capability: CapabilityName | undefined, reason: Reason, message
 }
 
 function collectHostFunctions(): ReadonlyMap<string, ReadonlyMap<string, HostFunction>> {
-  const all = new Map([
-    [kernelModule, new Map<string, HostFunction>()],
-    [userModule, new Map<string, HostFunction>()],
-  ]);
+  const all = new Map(
+    [kernelModule, userModule, wasiModule].map((module) => [module, new Map<string, HostFunction>()]),
+  );
   const add = (
     module: string,
     functions: Readonly<Record<string, HostFunctionType>>,
@@ -100,7 +113,6 @@ function collectHostFunctions(): ReadonlyMap<string, ReadonlyMap<string, HostFun
   return all;
 }
 
-const httpFunctions: readonly string[] = ['http_request', 'http_status_code', 'http_headers'];
 /** Functions of Extism's own kernel that plugins have no business with. */
 const foreignKernelFunctions: readonly string[] = [
   'input_set',
@@ -110,13 +122,17 @@ const foreignKernelFunctions: readonly string[] = [
   'memory_bytes',
 ];
 
-const freestanding = 'build a freestanding module, for example for the target wasm32-unknown-unknown';
-
 /** Import modules that tell which toolchain made the module, and what to do then. */
 const toolchains: readonly { readonly form: RegExp; readonly advice: string }[] = [
   {
-    form: /^(wasi_snapshot_preview1|wasi_unstable|wasi:.*)$/,
-    advice: `WASI is not provided by this server: ${freestanding}`,
+    form: /^wasi_unstable$/,
+    advice:
+      'It is of a WASI before preview 1, which is not provided: build with a current toolchain, for wasm32-wasip1',
+  },
+  {
+    form: /^wasi:/,
+    advice:
+      'It is of WASI preview 2, which is for components and is not provided: build a core module for wasm32-wasip1',
   },
   {
     form: /^(wbg|__wbindgen_.*)$/,
@@ -152,7 +168,6 @@ function explainUnknown(info: ImportInfo): string {
 }
 
 function explainName(info: ImportInfo, ours: ReadonlyMap<string, HostFunction>): string {
-  if (httpFunctions.includes(info.name)) return 'http is not offered by this server: do without it';
   if (foreignKernelFunctions.includes(info.name))
     return 'It belongs to the kernel of Extism and is not for plugins: use a current PDK';
   const elsewhere = moduleOf(info.name);
@@ -160,7 +175,8 @@ function explainName(info: ImportInfo, ours: ReadonlyMap<string, HostFunction>):
   const name = shownName(info.name);
   if (info.module === userModule)
     return `This server has no host function "${name}"${suggestion(info.name, ours.keys())}; it offers ${listed(ours)}`;
-  return `The Extism ABI has no function "${name}"${suggestion(info.name, ours.keys())}`;
+  const abi = info.module === wasiModule ? 'WASI preview 1' : 'The Extism ABI';
+  return `${abi} has no function "${name}"${suggestion(info.name, ours.keys())}`;
 }
 
 function explainModule(info: ImportInfo): string {
@@ -170,11 +186,12 @@ function explainModule(info: ImportInfo): string {
   const ourModule = moduleOf(ourName);
   if (ourModule !== undefined)
     return `"${ourName}" is provided by the module "${ourModule}": use a current PDK, or import it from there`;
-  if (httpFunctions.includes(ourName)) return 'http is not offered by this server: do without it';
   if (info.module === 'env')
     return 'The linker left this symbol undefined: link the library that defines it into the module';
-  return `Nobody provides the module "${shownName(info.module)}": host functions come from "${kernelModule}" and "${userModule}" only`;
+  return `Nobody provides the module "${shownName(info.module)}": host functions come from ${modulesListed} only`;
 }
+
+const modulesListed = `"${kernelModule}", "${userModule}" and "${wasiModule}"`;
 
 function moduleOf(name: string): string | undefined {
   return [...hostFunctions].find(([, functions]) => functions.has(name))?.[0];

@@ -48,7 +48,7 @@ export function inspectPlugin(inspection: PluginInspection): ModuleInspection {
     memoryBytesMax,
     metering: { importPrices },
     functionsMax,
-    providerOf: (entry) => judgeImport(entry, manifest.capabilities),
+    providerOf: (entry) => judgeImport(entry, { asked: manifest.capabilities, refusals: [] }),
   });
   return { valid, problems, digest, memoryBytesMax, module };
 }

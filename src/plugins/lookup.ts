@@ -1,8 +1,8 @@
 /** Finds the version that a reference means, or says precisely why there is none or why it cannot be used. Changes nothing. */
 
+import { suggestion } from '../base/near-names.ts';
 import { ExecError } from '../model/exec-error.ts';
 import { type PluginVersion, referenceOf } from '../model/plugin.ts';
-import { suggestion } from './near-names.ts';
 import { parseReference, type Reference, shownReference } from './references.ts';
 import type { Entry, VersionIndex } from './version-index.ts';
 

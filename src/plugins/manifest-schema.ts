@@ -6,12 +6,16 @@
 
 import semver from 'semver';
 import { z } from 'zod';
+import { isObject, type JsonPath, pathText, readJson } from '../base/strict-json.ts';
+import { hasControlCharacter } from '../base/text.ts';
 import { type CapabilityName, capabilityNames } from '../model/capability.ts';
 import type { FieldViolation } from '../model/exec-error.ts';
+import { hostPatternRefusal } from '../model/host-pattern.ts';
 import { fixedLimits, type LimitsAsked, type RunLimitName, runLimitRanges, wasmPageBytes } from '../model/limits.ts';
-import type { Manifest } from '../model/manifest.ts';
-import { issueViolations, shown, violation, type WrittenPaths } from './manifest-issues.ts';
-import { type JsonPath, pathText, readJson } from './strict-json.ts';
+import { instanceModes, type Manifest, warmDefault, warmMax } from '../model/manifest.ts';
+import { givenNameRefusal, namePatternRefusal } from '../model/name-pattern.ts';
+import { issueViolations, readingViolations, violationAt, type WrittenPaths } from '../model/schema-issues.ts';
+import { relationViolations } from './manifest-relations.ts';
 
 export interface ManifestReading {
   /** Undefined if there is any violation. */
@@ -27,6 +31,11 @@ export interface ManifestReading {
 export const functionsMax = 1_000;
 /** Bytes of a function's name. */
 export const functionNameBytesMax = 255;
+export const allowedHostsMax = 64;
+export const secretsMax = 32;
+/** Patterns of plugins to be called. */
+export const invokeMax = 32;
+const guestPathLengthMax = 255;
 const descriptionBytesMax = 1_024;
 const versionLengthMax = 128;
 const violationsMax = 100;
@@ -66,6 +75,15 @@ const configKey = refusedBy((key) => {
   return fits ? undefined : `must have a key of 1 to ${fixedLimits.configKeyBytes} bytes`;
 });
 
+/** Why a guest cannot have a folder at this path; undefined if it can. */
+function guestPathRefusal(path: string): string | undefined {
+  const [first, ...steps] = path.split('/');
+  const isNormal =
+    first === '' && steps.length > 0 && steps.every((step) => step !== '' && step !== '.' && step !== '..');
+  const fits = isNormal && path.length <= guestPathLengthMax && !hasControlCharacter(path);
+  return fits ? undefined : 'must be an absolute path such as "/data", without ".", ".." or a "/" at its end';
+}
+
 const limit = (name: RunLimitName) => z.int().min(1).max(runLimitRanges[name].max);
 
 const functionList = z
@@ -91,10 +109,24 @@ const limits = z.strictObject({
   log_bytes: limit('logBytes').optional(),
   fuel: limit('fuel').optional(),
   cpu_percent: limit('cpuPercent').optional(),
+  host_calls: limit('hostCalls').optional(),
 });
 
-const notOffered = (what: string) =>
-  z.array(z.unknown()).max(0, `${what} is not offered by this server: leave it out or empty`).optional();
+const instance = z.strictObject({
+  mode: z.enum(instanceModes).optional(),
+  warm: z.int().min(0).max(warmMax).optional(),
+});
+
+const mounts = z.record(refusedBy(guestPathRefusal), refusedBy(givenNameRefusal));
+
+/** A list or an object without anything in it. */
+const nothing = (refusal: string) =>
+  z.unknown().superRefine((part, context) => {
+    const isEmpty = (Array.isArray(part) && part.length === 0) || (isObject(part) && Object.keys(part).length === 0);
+    if (!isEmpty) context.addIssue({ code: 'custom', message: refusal });
+  });
+
+const pathsRefused = 'is not taken: name folders of the operator in "mounts", and leave this out or empty';
 
 const manifestSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -107,8 +139,12 @@ const manifestSchema = z.strictObject({
   timeout_ms: limit('timeoutMs').optional(),
   memory: memory.optional(),
   limits: limits.optional(),
-  allowed_hosts: notOffered('http'),
-  allowed_paths: notOffered('access to files'),
+  instance: instance.optional(),
+  allowed_hosts: z.array(refusedBy(hostPatternRefusal)).max(allowedHostsMax).optional(),
+  allowed_paths: nothing(pathsRefused).optional(),
+  secrets: z.array(refusedBy(givenNameRefusal)).max(secretsMax).optional(),
+  invoke: z.array(refusedBy(namePatternRefusal)).max(invokeMax).optional(),
+  mounts: mounts.optional(),
 });
 
 type ManifestJson = z.infer<typeof manifestSchema>;
@@ -126,19 +162,18 @@ const aliases: readonly { readonly path: JsonPath; readonly written: string; rea
 export function readManifest(text: string): ManifestReading {
   const bytes = Buffer.byteLength(text);
   if (bytes > fixedLimits.manifestBytes) {
-    return unreadable(`must have at most ${fixedLimits.manifestBytes} bytes, but has ${bytes}`);
+    const description = `must have at most ${fixedLimits.manifestBytes} bytes, but has ${bytes}`;
+    return noReading([violationAt('manifest', [], description)]);
   }
   const json = readJson(text);
-  if (json.syntax)
-    return unreadable(`is not JSON: line ${json.syntax.line}, column ${json.syntax.column}: ${json.syntax.message}`);
+  if (json.syntax) return noReading(readingViolations('manifest', json));
   const { value, written, violations: spellings } = spelledOurWay(json.value);
   const checked = manifestSchema.safeParse(value, { reportInput: true });
+  const words = { name: 'manifest', written, foreignKeys, knownKeys };
   const violations = [
-    ...json.problems.map(({ path, line, column, message }) =>
-      violation(path, `line ${line}, column ${column}: ${message}`),
-    ),
+    ...readingViolations('manifest', json),
     ...spellings,
-    ...(checked.error?.issues ?? []).flatMap((issue) => issueViolations(issue, { written, knownKeys })),
+    ...(checked.error?.issues ?? []).flatMap((issue) => issueViolations(issue, words)),
     ...relationViolations(value, written),
   ].slice(0, violationsMax);
   const manifest = checked.success && violations.length === 0 ? manifestOf(checked.data) : undefined;
@@ -150,17 +185,26 @@ export function manifestJsonSchema(): object {
   return z.toJSONSchema(manifestSchema, { io: 'input' });
 }
 
+/** Words of Extism's manifest that have no meaning here, and why. */
+const foreignKeys: ReadonlyMap<string, string> = new Map([
+  ['wasm', 'is not a field of this manifest: the module is uploaded beside it'],
+  ...['memory.max_http_response_bytes', 'memory.maxHttpResponseBytes'].map((path): [string, string] => [
+    path,
+    'has no meaning here: the policy of the operator bounds responses',
+  ]),
+]);
+
 function knownKeys(path: JsonPath): readonly string[] {
   const parts = new Map<unknown, z.ZodObject>([
     [undefined, manifestSchema],
     ['memory', memory],
     ['limits', limits],
+    ['instance', instance],
   ]);
   return Object.keys(parts.get(path[0])?.shape ?? {});
 }
 
-function unreadable(description: string): ManifestReading {
-  const violations = [violation([], description)];
+function noReading(violations: readonly FieldViolation[]): ManifestReading {
   return { manifest: undefined, violations, capabilities: undefined, functions: undefined, limits: {} };
 }
 
@@ -173,6 +217,11 @@ function manifestOf(json: ManifestJson): Manifest {
     capabilities: json.capabilities ?? [],
     config: json.config ?? {},
     limits: limitsOf(json),
+    instance: { mode: json.instance?.mode ?? 'fresh', warm: json.instance?.warm ?? warmDefault },
+    allowedHosts: json.allowed_hosts ?? [],
+    secrets: json.secrets ?? [],
+    invoke: json.invoke ?? [],
+    mounts: json.mounts ?? {},
   };
 }
 
@@ -187,6 +236,7 @@ function limitsOf(json: Pick<ManifestJson, 'timeout_ms' | 'memory' | 'limits'>):
     varBytes: json.memory?.max_var_bytes,
     fuel: json.limits?.fuel,
     cpuPercent: json.limits?.cpu_percent,
+    hostCalls: json.limits?.host_calls,
   };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
 }
@@ -219,7 +269,7 @@ function spelledOurWay(json: unknown): Spelling {
     if (!isObject(holder) || !Object.hasOwn(holder, alias.written)) continue;
     const path = [...alias.path, alias.written];
     if (Object.hasOwn(holder, alias.meant))
-      violations.push(violation(path, `is the same as "${alias.meant}", which is given too: keep one`));
+      violations.push(violationAt('manifest', path, `is the same as "${alias.meant}", which is given too: keep one`));
     else {
       holder[alias.meant] = holder[alias.written];
       written.set(pathText([...alias.path, alias.meant]), path);
@@ -227,42 +277,4 @@ function spelledOurWay(json: unknown): Spelling {
     delete holder[alias.written];
   }
   return { value, written, violations };
-}
-
-function isObject(value: unknown): value is Record<string | number, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** What is wrong between parts, looked at even where a part is wrong by itself. */
-function relationViolations(value: unknown, written: WrittenPaths): readonly FieldViolation[] {
-  if (!isObject(value)) return [];
-  return [
-    ...memoryConflict(value, written),
-    ...repeats('functions', value['functions']),
-    ...repeats('capabilities', value['capabilities']),
-    ...configOverflow(value['config']),
-  ];
-}
-
-function memoryConflict(value: Readonly<Record<string, unknown>>, written: WrittenPaths): readonly FieldViolation[] {
-  const has = (part: unknown, key: string): boolean => isObject(part) && Object.hasOwn(part, key);
-  if (!has(value['memory'], 'max_pages') || !has(value['limits'], 'memory_bytes')) return [];
-  const pages = pathText(written.get('memory.max_pages') ?? ['memory', 'max_pages']);
-  return [violation(['limits', 'memory_bytes'], `limits the same as "${pages}", which is given too: keep one`)];
-}
-
-function repeats(key: string, list: unknown): readonly FieldViolation[] {
-  if (!Array.isArray(list)) return [];
-  const seen = new Set<unknown>();
-  return list.flatMap((item, index) => {
-    const again = seen.has(item);
-    seen.add(item);
-    return again ? [violation([key, index], `names ${shown(item)} for the second time`)] : [];
-  });
-}
-
-function configOverflow(config: unknown): readonly FieldViolation[] {
-  const entries = isObject(config) ? Object.keys(config).length : 0;
-  if (entries <= fixedLimits.configEntries) return [];
-  return [violation(['config'], `must have at most ${fixedLimits.configEntries} entries, but has ${entries}`)];
 }

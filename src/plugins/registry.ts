@@ -12,22 +12,28 @@ import { ExecError } from '../model/exec-error.ts';
 import { resolveLimits } from '../model/limits.ts';
 import type { Log } from '../model/log.ts';
 import type { Manifest } from '../model/manifest.ts';
-import { type PluginVersion, referenceOf } from '../model/plugin.ts';
+import { type PluginHealth, type PluginVersion, referenceOf } from '../model/plugin.ts';
+import { tenantDefault } from '../model/tenant.ts';
 import type { CompiledPlugin, Compiler } from '../sandbox/compiler.ts';
 import { abortError, unlessAborted } from './aborted.ts';
 import { Artifacts, type Variant } from './artifacts.ts';
 import { type PluginBounds, pluginBoundsDefault } from './bounds.ts';
 import { builtInHooks } from './built-in-hooks.ts';
-import { type Examined, Examiner, type UploadRequest } from './examiner.ts';
+import { type Examined, Examiner, type GrantSource, type UploadRequest } from './examiner.ts';
 import { KeyedGates } from './gate.ts';
+import { HealthBook, type RunFacts } from './health.ts';
 import { HookRunner, type LifecycleHook } from './hooks.ts';
 import { Lifecycle } from './lifecycle.ts';
+import { listVersions, type PluginPage, type PluginQuery } from './listing.ts';
 import { findExactVersion, findVersion, refusalToExecute } from './lookup.ts';
-import { nameAndVersion } from './references.ts';
+import { deletedMeanwhile, sameOrRefused, stateRefusal } from './registry-refusals.ts';
 import type { ValidationReport } from './report.ts';
-import type { PluginUploadHeader, Upload } from './upload.ts';
+import { RewrittenStore } from './rewritten-store.ts';
+import { RunsUnderWay } from './runs-under-way.ts';
+import type { PluginUploadHeader } from './upload.ts';
 import { refusalOf } from './validation.ts';
-import type { Entry, Position, VersionIndex } from './version-index.ts';
+import { VariantMaker } from './variant-maker.ts';
+import type { Entry, VersionIndex } from './version-index.ts';
 import { VersionStore } from './version-store.ts';
 import { type PluginChange, Watchers } from './watchers.ts';
 
@@ -35,12 +41,34 @@ export interface PluginRegistryOptions {
   /** Directory that the registry shares with no other server; its files stand in "plugins" below it. */
   readonly dataDirectory: string;
   /** Outlives the registry. */
-  readonly compiler: Pick<Compiler, 'analyse' | 'compile'>;
+  readonly compiler: Pick<Compiler, 'analyse' | 'compile' | 'identity'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** What the operator allows; absent if that is everything. */
+  readonly grants?: GrantSource;
   /** Hooks beside the built-in ones. */
   readonly hooks?: readonly LifecycleHook[];
+  /** Absent if runs store nothing. */
+  readonly storage?: PluginStorage;
   readonly bounds?: Partial<PluginBounds>;
+}
+
+/** What runs of plugins have stored, as far as the registry has to do with it. */
+export interface PluginStorage {
+  /** Deletes what runs of the plugin have stored, for all tenants, and answers with how much that was. */
+  drop(plugin: string): Promise<DroppedStorage>;
+}
+
+export interface DroppedStorage {
+  readonly keys: number;
+  readonly bytes: number;
+}
+
+export interface DeleteOptions {
+  /** Who deletes, for the log. */
+  readonly tenant?: string;
+  /** Keep what runs have stored, for a later version of the same name. */
+  readonly keepStorage?: boolean;
 }
 
 export interface Published {
@@ -50,33 +78,35 @@ export interface Published {
   readonly report: ValidationReport;
 }
 
-export interface PluginPage {
-  readonly versions: readonly PluginVersion[];
-  /** `after` of the next page; absent if this is the last. */
-  readonly next?: string;
-}
-
 export class PluginRegistry implements AsyncDisposable {
   readonly #options: PluginRegistryOptions;
   readonly #bounds: PluginBounds;
   readonly #store: VersionStore;
+  readonly #rewritten: RewrittenStore;
+  readonly #variants: VariantMaker;
   readonly #index: VersionIndex;
   readonly #examiner: Examiner;
   readonly #watchers: Watchers;
   readonly #artifacts: Artifacts;
   readonly #lifecycle: Lifecycle;
-  /** One transition at a time for each name@version. */
+  readonly #health = new HealthBook();
+  readonly #runs = new RunsUnderWay();
+  /** One transition at a time for each name@version, and for each name one that makes or takes its first or last version. */
   readonly #transitions: KeyedGates;
   readonly #closing = new AbortController();
   /** What is under way and must end before the store is let go of. */
   readonly #tasks = new Set<Promise<unknown>>();
 
-  private constructor(options: PluginRegistryOptions, bounds: PluginBounds, store: VersionStore) {
+  private constructor(options: PluginRegistryOptions, bounds: PluginBounds, stores: Stores) {
+    const { versions, rewritten } = stores;
+    const { compiler, log } = options;
     this.#options = options;
     this.#bounds = bounds;
-    this.#store = store;
-    this.#index = store.index;
-    this.#examiner = new Examiner({ compiler: options.compiler, clock: options.clock, bounds });
+    this.#store = versions;
+    this.#rewritten = rewritten;
+    this.#variants = new VariantMaker({ compiler, modules: versions, rewritten, log, bounds });
+    this.#index = versions.index;
+    this.#examiner = new Examiner({ compiler: options.compiler, clock: options.clock, bounds, grants: options.grants });
     this.#watchers = new Watchers(bounds);
     this.#artifacts = this.#createArtifacts();
     this.#transitions = new KeyedGates(bounds.transitionsWaitingMax);
@@ -87,11 +117,11 @@ export class PluginRegistry implements AsyncDisposable {
   static async open(options: PluginRegistryOptions): Promise<PluginRegistry> {
     const bounds = { ...pluginBoundsDefault, ...options.bounds };
     const { dataDirectory, clock, log } = options;
-    const registry = new PluginRegistry(
-      options,
-      bounds,
-      await VersionStore.open({ dataDirectory, clock, log, bounds }),
-    );
+    const versions = await VersionStore.open({ dataDirectory, clock, log, bounds });
+    const isStored = (digest: Digest): boolean => versions.index.ofDigest(digest).length > 0;
+    const { identity } = options.compiler;
+    const rewritten = await RewrittenStore.open({ dataDirectory, clock, log, bounds, identity, isStored });
+    const registry = new PluginRegistry(options, bounds, { versions, rewritten });
     registry.#inBackground(() => registry.#warmUp());
     return registry;
   }
@@ -101,10 +131,12 @@ export class PluginRegistry implements AsyncDisposable {
     header: PluginUploadHeader,
     chunks: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
+    tenant: string = tenantDefault,
   ): Promise<Published> {
-    return await this.#receive({ header, chunks, signal }, async ({ upload, manifest, report }, signal) => {
+    return await this.#receive({ header, chunks, signal, tenant }, async (examined, signal) => {
+      const { manifest, report } = examined;
       if (manifest === undefined) throw refusalOf(report);
-      const publish = (): Promise<Omit<Published, 'report'>> => this.#publish({ upload, manifest, report }, signal);
+      const publish = (): Promise<Omit<Published, 'report'>> => this.#publish({ ...examined, manifest }, signal);
       const published = await this.#transitions.run(`${manifest.name}@${manifest.version}`, signal, publish);
       return { ...published, report };
     });
@@ -115,8 +147,9 @@ export class PluginRegistry implements AsyncDisposable {
     header: PluginUploadHeader,
     chunks: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
+    tenant: string = tenantDefault,
   ): Promise<ValidationReport> {
-    return await this.#receive({ header, chunks, signal }, async ({ report }) => report);
+    return await this.#receive({ header, chunks, signal, tenant }, async ({ report }) => report);
   }
 
   /** The version that "name", "name@version" or a digest means. */
@@ -125,15 +158,8 @@ export class PluginRegistry implements AsyncDisposable {
   }
 
   /** Versions by name and then newest first, from the one that follows `after` on. */
-  list(query: { readonly name?: string; readonly after?: string; readonly limit: number }): PluginPage {
-    const versions: PluginVersion[] = [];
-    const after = query.after === undefined ? undefined : positionOf(query.after);
-    for (const { version } of this.#index.inOrder({ name: query.name, after })) {
-      const last = versions.at(-1);
-      if (versions.length >= query.limit) return { versions, ...(last && { next: referenceOf(last) }) };
-      versions.push(version);
-    }
-    return { versions };
+  list(query: PluginQuery): PluginPage {
+    return listVersions(this.#index, query);
   }
 
   /** Makes a stopped, unloaded or failed version accept executions; a running one stays as it is. */
@@ -165,15 +191,52 @@ export class PluginRegistry implements AsyncDisposable {
     });
   }
 
-  /** Removes a stopped, failed or retired version and, if no other version shares it, its module. */
-  async delete(reference: string): Promise<void> {
+  /**
+   * Removes a stopped, failed or retired version and, if no other version shares
+   * it, its module. With the last version of a name goes what its runs have
+   * stored, unless that is to be kept; answers with how much that was.
+   */
+  async delete(reference: string, options: DeleteOptions = {}): Promise<DroppedStorage> {
+    let dropped = nothingDropped;
     await this.#transition(reference, async (entry) => {
       const { state } = entry.version;
       if (state === 'running' || state === 'unloaded') {
         throw stateRefusal(entry.version, 'deleted', 'only a stopped, failed or retired version can be: stop it first');
       }
-      await this.#remove(entry);
+      dropped = await this.#delete(entry, options);
     });
+    return dropped;
+  }
+
+  /** How a version fares; undefined unless it runs. */
+  health(version: PluginVersion): PluginHealth | undefined {
+    return this.#health.of(version);
+  }
+
+  /** A run of a version is under way until what it answers with is disposed of. */
+  beginRun({ manifest: { name } }: PluginVersion): Disposable {
+    this.#runs.begin(name);
+    return { [Symbol.dispose]: () => this.#runs.end(name) };
+  }
+
+  /** Notes for its health how a run of a version ended. */
+  noteRun(version: PluginVersion, facts: RunFacts): void {
+    if (this.#health.noteRun(version, facts, this.#options.clock.now())) this.#reportHealth(version);
+  }
+
+  /** Notes what a version's health check failed with; undefined if it did not fail. */
+  noteCheck(version: PluginVersion, failure: string | undefined): void {
+    if (this.#health.noteCheck(version, failure, this.#options.clock.now())) this.#reportHealth(version);
+  }
+
+  /** "name@version" of every version that has this module. */
+  referencesOf(digest: Digest): readonly string[] {
+    return this.#index.ofDigest(digest).map(({ version }) => referenceOf(version));
+  }
+
+  /** Every version that runs. */
+  running(): readonly PluginVersion[] {
+    return [...this.#index.inOrder()].map(({ version }) => version).filter(({ state }) => state === 'running');
   }
 
   /** Every version as it stands, SYNCED, and then each change until the signal aborts. Watching begins with this call. */
@@ -181,7 +244,9 @@ export class PluginRegistry implements AsyncDisposable {
     this.#assertOpen();
     const timeMs = this.#options.clock.now();
     const versions = [...this.#index.inOrder({ name: query.name })].map(({ version }) => version);
-    const existing = versions.map((version): PluginChange => ({ type: 'EXISTING', timeMs, version }));
+    const existing = versions.map((version): PluginChange => {
+      return { type: 'EXISTING', timeMs, version, health: this.health(version) };
+    });
     return this.#watchers.watch({ name: query.name, snapshot: [...existing, { type: 'SYNCED', timeMs }], signal });
   }
 
@@ -206,19 +271,14 @@ export class PluginRegistry implements AsyncDisposable {
     this.#closing.abort(new AbortReason('SHUTDOWN'));
     this.#watchers.endAll(abortError(this.#closing.signal));
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
+    await this.#rewritten[Symbol.asyncDispose]();
     await this.#store[Symbol.asyncDispose]();
   }
 
   #createArtifacts(): Artifacts {
-    const { compiler } = this.#options;
-    const { signal } = this.#closing;
     return new Artifacts({
       bounds: this.#bounds,
-      compile: (variant) =>
-        this.#store.withModule(variant, signal, (bytes) => {
-          const { digest, memoryBytes } = variant;
-          return compiler.compile({ bytes, digest, memoryBytes }, signal);
-        }),
+      compile: (variant) => this.#variants.compile(variant, this.#closing.signal),
       isUsed: (digest) => this.#index.ofDigest(digest).some(({ version }) => holdsVariants.includes(version.state)),
     });
   }
@@ -241,7 +301,7 @@ export class PluginRegistry implements AsyncDisposable {
         await this.#artifacts.get(variantOf(version, ownMemoryBytes(version.manifest)), signal);
       },
       store: (version, state) => this.#store.write(version, state),
-      changed: (version) => this.#report('STATE_CHANGED', version),
+      changed: (version) => this.#moved(version),
     });
   }
 
@@ -260,12 +320,15 @@ export class PluginRegistry implements AsyncDisposable {
     examined: Examined & { readonly manifest: Manifest },
     signal: AbortSignal,
   ): Promise<Omit<Published, 'report'>> {
-    const { upload, manifest, report } = examined;
+    const { upload, manifest, report, analysis } = examined;
     const existing = this.#index.find(manifest.name, manifest.version);
     if (existing) return { version: sameOrRefused(existing.version, upload), created: false };
     const { functions, otherFunctions } = report;
-    const entry = await this.#store.add({ upload, manifest, functions, otherFunctions }, signal);
+    const entry = await this.#transitions.run(manifest.name, signal, () =>
+      this.#store.add({ upload, manifest, functions, otherFunctions }, signal),
+    );
     this.#report('PUBLISHED', entry.version);
+    await this.#variants.keep(variantOf(entry.version, ownMemoryBytes(manifest)), analysis);
     // From here on the caller cannot stop it: the version is there for everybody.
     await this.#lifecycle.start(entry).catch(async (error: unknown) => {
       await this.#removeUnstarted(entry);
@@ -286,9 +349,37 @@ export class PluginRegistry implements AsyncDisposable {
     }
   }
 
+  /** While the last version of a name goes with what its runs have stored, no new version of that name comes. */
+  #delete(entry: Entry, options: DeleteOptions): Promise<DroppedStorage> {
+    const { name } = entry.version.manifest;
+    return this.#transitions.run(name, this.#closing.signal, async () => {
+      await this.#remove(entry);
+      if (options.keepStorage === true || this.#index.ofName(name).length > 0) return nothingDropped;
+      return await this.#dropStorage(name, options.tenant ?? tenantDefault);
+    });
+  }
+
+  /** Runs that are still under way may store more: that goes when the last of them has ended. */
+  async #dropStorage(plugin: string, tenant: string): Promise<DroppedStorage> {
+    const { storage, log } = this.#options;
+    if (!storage) return nothingDropped;
+    const dropped = await storage.drop(plugin);
+    log.info({ plugin, tenant, ...dropped }, 'Dropped what runs of a deleted plugin had stored');
+    this.#runs.atEnd(plugin, () => this.#inBackground(() => this.#dropLeftovers(plugin, storage)));
+    return dropped;
+  }
+
+  async #dropLeftovers(plugin: string, storage: PluginStorage): Promise<void> {
+    await this.#transitions.run(plugin, this.#closing.signal, async () => {
+      if (this.#index.ofName(plugin).length === 0) await storage.drop(plugin);
+    });
+  }
+
   async #remove(entry: Entry): Promise<void> {
+    const { digest } = entry.version;
     await this.#store.remove(entry);
-    this.#artifacts.release(entry.version.digest);
+    this.#artifacts.release(digest);
+    if (this.#index.ofDigest(digest).length === 0) await this.#rewritten.forget(digest);
     this.#report('DELETED', entry.version);
   }
 
@@ -360,10 +451,8 @@ export class PluginRegistry implements AsyncDisposable {
   async #recheck(version: PluginVersion, signal: AbortSignal): Promise<void> {
     const entry = this.#index.find(version.manifest.name, version.manifest.version);
     if (!entry || entry.validated) return;
-    const { digest, manifestText } = version;
-    const { report, manifest } = await this.#store.withModule(version, signal, (bytes) =>
-      this.#examiner.examine({ manifestText, bytes, digest }, signal),
-    );
+    const analysis = await this.#variants.analysis(variantOf(version, ownMemoryBytes(version.manifest)), signal);
+    const { report, manifest } = this.#examiner.judge(version, analysis);
     if (!manifest) throw refusalOf(report);
     if (`${manifest.name}@${manifest.version}` !== referenceOf(version)) {
       throw new ExecError('PLUGIN_CORRUPT', `The stored manifest is that of "${manifest.name}@${manifest.version}"`);
@@ -371,8 +460,19 @@ export class PluginRegistry implements AsyncDisposable {
     entry.validated = true;
   }
 
-  #report(type: 'PUBLISHED' | 'STATE_CHANGED' | 'DELETED', version: PluginVersion): void {
-    this.#watchers.report({ type, timeMs: this.#options.clock.now(), version });
+  #moved(version: PluginVersion): void {
+    if (version.state === 'running') this.#health.begin(version, version.updatedMs);
+    else this.#health.forget(version);
+    this.#report('STATE_CHANGED', version);
+  }
+
+  #reportHealth(version: PluginVersion): void {
+    const entry = this.#index.find(version.manifest.name, version.manifest.version);
+    if (entry) this.#report('HEALTH_CHANGED', entry.version);
+  }
+
+  #report(type: 'PUBLISHED' | 'STATE_CHANGED' | 'HEALTH_CHANGED' | 'DELETED', version: PluginVersion): void {
+    this.#watchers.report({ type, timeMs: this.#options.clock.now(), version, health: this.health(version) });
   }
 
   #assertOpen(): void {
@@ -397,6 +497,14 @@ export class PluginRegistry implements AsyncDisposable {
   }
 }
 
+/** What the registry has on disk. */
+interface Stores {
+  readonly versions: VersionStore;
+  readonly rewritten: RewrittenStore;
+}
+
+const nothingDropped: DroppedStorage = { keys: 0, bytes: 0 };
+
 /** States in which a version has a use for compiled variants of its module. */
 const holdsVariants: readonly string[] = ['loading', 'loaded', 'starting', 'running'];
 
@@ -411,30 +519,4 @@ function ownMemoryBytes(manifest: Manifest): number {
 
 function variantOf(version: { readonly digest: Digest; readonly sizeBytes: number }, memoryBytes: number): Variant {
   return { digest: version.digest, sizeBytes: version.sizeBytes, memoryBytes };
-}
-
-function positionOf(after: string): Position {
-  const position = nameAndVersion(after);
-  if (position) return position;
-  const description = 'must be the token of the page before this one';
-  const violations = [{ field: 'page_token', description }];
-  throw new ExecError('REQUEST_INVALID', `page_token: ${description}`, { violations });
-}
-
-function sameOrRefused(existing: PluginVersion, upload: Upload): PluginVersion {
-  const sameModule = existing.digest === upload.digest;
-  if (sameModule && existing.manifestText === upload.manifestText) return existing;
-  const other = sameModule ? 'another manifest' : `the module "${existing.digest}"`;
-  const message = `"${referenceOf(existing)}" is there already, with ${other}: publish under a new version`;
-  throw new ExecError('PLUGIN_EXISTS', message);
-}
-
-function stateRefusal(version: PluginVersion, what: string, allowed: string): ExecError {
-  const { state } = version;
-  const message = `"${referenceOf(version)}" cannot be ${what} while it is ${state}: ${allowed}`;
-  return new ExecError('PLUGIN_STATE', message, { metadata: { state } });
-}
-
-function deletedMeanwhile(version: PluginVersion): ExecError {
-  return new ExecError('PLUGIN_VERSION_NOT_FOUND', `"${referenceOf(version)}" has been deleted`);
 }

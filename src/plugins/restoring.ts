@@ -1,7 +1,7 @@
 /** Between versions in memory and their records on disk: what of a version outlives the server, and as what it comes back. */
 
 import { boundedText } from '../base/text.ts';
-import type { Manifest } from '../model/manifest.ts';
+import { type Manifest, warmDefault } from '../model/manifest.ts';
 import type { PluginVersion } from '../model/plugin.ts';
 import type { FoundRecord } from './files.ts';
 import { type ManifestReading, readManifest } from './manifest-schema.ts';
@@ -54,5 +54,18 @@ function manifestRefusal(
 }
 
 function bareManifest({ name, version }: FoundRecord): Manifest {
-  return { name, version, description: '', functions: undefined, capabilities: [], config: {}, limits: {} };
+  return {
+    name,
+    version,
+    description: '',
+    functions: undefined,
+    capabilities: [],
+    config: {},
+    limits: {},
+    instance: { mode: 'fresh', warm: warmDefault },
+    allowedHosts: [],
+    secrets: [],
+    invoke: [],
+    mounts: {},
+  };
 }

@@ -5,16 +5,18 @@
  */
 
 import type { Digest } from '../base/digest.ts';
+import { suggestion } from '../base/near-names.ts';
 import { hasControlCharacter } from '../base/text.ts';
-import type { CapabilityName } from '../model/capability.ts';
+import { type CapabilityName, wasiModule } from '../model/capability.ts';
 import { ExecError } from '../model/exec-error.ts';
+import type { GrantRefusal } from '../model/grant.ts';
+import { refusalText } from '../model/grant-refusal.ts';
 import type { ModuleAnalysis } from '../sandbox/compiler.ts';
 import type { ExportInfo, ImportInfo, ModuleInfo } from '../wasm/inspect.ts';
 import { reservedPrefix } from '../wasm/policy.ts';
 import { shownName } from '../wasm/problem.ts';
 import { capabilitiesLine, type ImportVerdict, importLocation, judgeImport, shownType } from './imports.ts';
 import { functionNameBytesMax, functionsMax, type ManifestReading } from './manifest-schema.ts';
-import { suggestion } from './near-names.ts';
 import {
   type ReportedExport,
   type ReportedImport,
@@ -31,18 +33,19 @@ export interface ValidationSubject {
   readonly analysis: ModuleAnalysis;
   readonly digest: Digest;
   readonly sizeBytes: number;
+  /** Capabilities that the operator's policy refuses whoever publishes; absent if no policy is asked. */
+  readonly refusals?: readonly GrantRefusal[];
 }
 
 /** Everything that is to be said about a manifest and a module. */
 export function validate(subject: ValidationSubject): ValidationReport {
-  const { manifest, analysis } = subject;
+  const { manifest, analysis, refusals = [] } = subject;
   const { info } = analysis;
   const parts = partsToJudge(analysis);
-  const imports = parts.imports.map((entry) => ({
-    info: entry,
-    verdict: judgeImport(entry, manifest.capabilities),
-  }));
-  const candidates = new Set(parts.exports.filter(hasExecutableForm).map(({ name }) => name));
+  const rights = { asked: manifest.capabilities, refusals };
+  const imports = parts.imports.map((entry) => ({ info: entry, verdict: judgeImport(entry, rights) }));
+  const isOwn = isCommand(parts) ? isExecutableInCommand : hasExecutableForm;
+  const candidates = new Set(parts.exports.filter(isOwn).map(({ name }) => name));
   const functions = new Set((manifest.functions ?? [...candidates]).filter((name) => candidates.has(name)));
   const problems = [
     ...manifest.violations.map(({ field, description }) => problem('MANIFEST_INVALID', field, description)),
@@ -50,6 +53,7 @@ export function validate(subject: ValidationSubject): ValidationReport {
       problem(reason, location.replace(/^import /, ''), message),
     ),
     ...importProblems(imports, manifest.capabilities),
+    ...refusalProblems(imports, refusals, manifest.capabilities ?? []),
     ...(info?.exports.length === parts.exports.length
       ? functionProblems({ info, listed: manifest.functions, candidates, functions })
       : []),
@@ -131,20 +135,59 @@ interface JudgedImport {
 
 function importProblems(
   imports: readonly JudgedImport[],
-  granted: readonly CapabilityName[] | undefined,
+  asked: readonly CapabilityName[] | undefined,
 ): readonly ValidationProblem[] {
-  const notGranted = imports.filter(({ verdict }) => verdict.problem?.reason === 'CAPABILITY_NOT_GRANTED');
-  const missing = new Set(notGranted.map(({ verdict }) => verdict.capability).filter((name) => name !== undefined));
-  const mended = capabilitiesLine(granted ?? [], missing);
-  return imports.flatMap(({ info, verdict }) => {
+  const missing = imports.filter((judged) => isUnasked(judged, asked)).map(({ verdict }) => verdict.capability);
+  const mended = capabilitiesLine(asked ?? [], new Set(missing.filter((name) => name !== undefined)));
+  return imports.flatMap((judged) => {
+    const { info, verdict } = judged;
     if (!verdict.problem) return [];
     const { reason, message } = verdict.problem;
-    return [problem(reason, importLocation(info), message, reason === 'CAPABILITY_NOT_GRANTED' ? mended : '')];
+    return [problem(reason, importLocation(info), message, isUnasked(judged, asked) ? mended : '')];
   });
 }
 
+/** Whether the manifest would have to ask for more. */
+function isUnasked({ verdict }: JudgedImport, asked: readonly CapabilityName[] | undefined): boolean {
+  const { capability, problem } = verdict;
+  return (
+    problem?.reason === 'CAPABILITY_NOT_GRANTED' && capability !== undefined && asked?.includes(capability) === false
+  );
+}
+
+/** Capabilities that are asked for and refused although nothing of them is imported: every run would be denied. */
+function refusalProblems(
+  imports: readonly JudgedImport[],
+  refusals: readonly GrantRefusal[],
+  asked: readonly CapabilityName[],
+): readonly ValidationProblem[] {
+  const refusedImports = imports.filter(({ verdict }) => verdict.problem?.reason === 'CAPABILITY_NOT_GRANTED');
+  const reported = new Set(refusedImports.map(({ verdict }) => verdict.capability));
+  return refusals
+    .filter(({ capability }) => !reported.has(capability))
+    .map((refusal) => {
+      const location = `capabilities[${asked.indexOf(refusal.capability)}]`;
+      return problem('CAPABILITY_NOT_GRANTED', location, refusalText(refusal));
+    });
+}
+
+const commandFunction = '_start';
 /** Exports that the host calls by itself at the start. */
-const lifecycleExports: readonly string[] = ['_initialize', '_start', 'hs_init'];
+const lifecycleExports: readonly string[] = ['_initialize', commandFunction, 'hs_init'];
+
+/** Whether a module is a program of WASI: its "_start" is what it is for, not what comes before. */
+function isCommand({ imports, exports }: Pick<ModuleInfo, 'imports' | 'exports'>): boolean {
+  const lifecycle = exports.filter(({ name }) => lifecycleExports.includes(name));
+  return (
+    lifecycle.every((entry) => entry.name === commandFunction && isExecutableType(entry)) &&
+    lifecycle.length > 0 &&
+    imports.some(({ module }) => module === wasiModule)
+  );
+}
+
+function isExecutableInCommand(entry: ExportInfo): boolean {
+  return entry.name === commandFunction || hasExecutableForm(entry);
+}
 
 function hasExecutableForm(entry: ExportInfo): boolean {
   return (
@@ -185,7 +228,7 @@ function functionProblems(facts: FunctionFacts): readonly ValidationProblem[] {
 }
 
 const formText = 'takes no parameters and returns nothing or an i32';
-const noFunctionText = `The module exports no function that can be executed, which is one that ${formText}`;
+const noFunctionText = `The module exports no function that can be executed, which is one that ${formText}, or "${commandFunction}" of a program for WASI preview 1`;
 
 function listedProblem(facts: FunctionFacts, name: string, index: number): readonly ValidationProblem[] {
   if (facts.candidates.has(name)) return [];
@@ -202,6 +245,7 @@ function listedProblem(facts: FunctionFacts, name: string, index: number): reado
 function whyNotExecutable(entry: ExportInfo): string {
   if (entry.kind !== 'function') return `is a ${entry.kind}, not a function`;
   if (!isExecutableType(entry)) return `is ${shownType(entry.type)}; a function that can be executed ${formText}`;
+  if (lifecycleExports.includes(entry.name)) return 'is called by the host before each function and is none to execute';
   return 'cannot be executed: the name is reserved or holds control characters';
 }
 

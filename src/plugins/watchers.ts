@@ -5,16 +5,18 @@
 
 import { onAbort } from '../base/signals.ts';
 import { ExecError } from '../model/exec-error.ts';
-import type { PluginVersion } from '../model/plugin.ts';
+import type { PluginHealth, PluginVersion } from '../model/plugin.ts';
 import type { PluginBounds } from './bounds.ts';
 
 export type PluginChange =
   | { readonly type: 'SYNCED'; readonly timeMs: number }
   | {
-      readonly type: 'EXISTING' | 'PUBLISHED' | 'STATE_CHANGED' | 'DELETED';
+      readonly type: 'EXISTING' | 'PUBLISHED' | 'STATE_CHANGED' | 'HEALTH_CHANGED' | 'DELETED';
       readonly timeMs: number;
       /** As it stands after the change. */
       readonly version: PluginVersion;
+      /** Undefined unless it runs. */
+      readonly health: PluginHealth | undefined;
     };
 
 export interface WatchStart {

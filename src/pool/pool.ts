@@ -1,21 +1,25 @@
 /**
  * Sandboxes ready for calls, and the line of those who wait for one. It decides
- * how many threads there are and who gets the next; what runs in them it does not
- * know.
+ * how many threads there are, who gets the next and which one; what runs in them it
+ * does not know.
  */
 
 import type { Clock } from '../base/clock.ts';
+import { onAbort } from '../base/signals.ts';
 import { ExecError } from '../model/exec-error.ts';
-import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { InstanceCounts, Sandbox } from '../sandbox/sandbox.ts';
 import { abortRefusal } from '../sandbox/refusal.ts';
 import { SandboxStarter } from './sandbox-starter.ts';
-import { WaitingLine } from './waiting-line.ts';
+import { type LeaseRequest, type TenantLoad, Turns, type Waiting } from './turns.ts';
+import { WaitTimes } from './wait-times.ts';
+
+export type { LeaseRequest } from './turns.ts';
 
 export interface PoolOptions {
   readonly clock: Clock;
   /** Threads kept even when nobody needs them. */
   readonly threadsMin: number;
-  /** Threads at any time, those that are being started or ended included. */
+  /** Threads at any time, those that are being started or ended included; those that wait for calls of their own calls come on top. */
   readonly threadsMax: number;
   /** Calls that may wait for a thread. */
   readonly queueMax: number;
@@ -31,6 +35,8 @@ export interface Lease extends Disposable {
   readonly sandbox: Sandbox;
   /** Time waited for it. */
   readonly queueMs: number;
+  /** The call waits for a call of its own until this is disposed: its thread does not count meanwhile. */
+  block(): Disposable;
 }
 
 export interface PoolStats {
@@ -42,6 +48,10 @@ export interface PoolStats {
   readonly ending: number;
   /** Calls that wait. */
   readonly waiting: number;
+  readonly waitingMax: number;
+  /** How long the calls that got a thread lately had waited: half of them, and 99 of 100, no longer than this. */
+  readonly waitP50Ms: number;
+  readonly waitP99Ms: number;
   /** Threads started since the beginning. */
   readonly started: number;
   /** Threads ended after callsMax calls. */
@@ -52,10 +62,16 @@ export interface PoolStats {
   readonly startFailures: number;
   /** Calls turned away because the line was full. */
   readonly refused: number;
+  /** Those who wait or run, most waiting first. */
+  readonly tenants: readonly TenantLoad[];
+  /** What threads keep, by key of the compiled plugin. */
+  readonly instances: ReadonlyMap<string, InstanceCounts>;
 }
 
 const callsMaxDefault = 1_000;
 const idleMsMaxDefault = 300_000;
+/** A thread with sessions is replaced later: they end with it. */
+const sessionCallsFactor = 10;
 
 /** Threads kept idle for the next call while others are busy, so that replacing a killed one keeps nobody waiting. */
 const spares = 1;
@@ -87,7 +103,9 @@ export class SandboxPool implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #options: Required<PoolOptions>;
   readonly #starter: SandboxStarter;
-  readonly #line = new WaitingLine<Thread>('a sandbox');
+  readonly #turns: Turns<Thread>;
+  readonly #waits = new WaitTimes();
+  #blocked = 0;
   readonly #threads = new Set<Thread>();
   /** The last one is used next: the one that was used last. The first one is ended first when there are too many. */
   readonly #idle: Thread[] = [];
@@ -104,6 +122,7 @@ export class SandboxPool implements AsyncDisposable {
       idleMsMax: options.idleMsMax ?? idleMsMaxDefault,
     };
     this.#clock = options.clock;
+    this.#turns = new Turns({ threadsMax: options.threadsMax, waitingMax: options.queueMax });
     this.#starter = new SandboxStarter({
       clock: options.clock,
       startSandbox: options.startSandbox,
@@ -131,12 +150,19 @@ export class SandboxPool implements AsyncDisposable {
    * SANDBOX_UNAVAILABLE if no thread can be started; CANCELED, DEADLINE_EXCEEDED
    * or SHUTTING_DOWN if the signal aborts or the pool closes.
    */
-  async lease(signal: AbortSignal): Promise<Lease> {
+  async lease(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
     if (this.#isClosed) throw shuttingDown();
     if (signal.aborted) throw abortRefusal(signal, 'a sandbox');
     const startMs = this.#clock.monotonic();
-    const thread = this.#takeIdle() ?? (await this.#wait(signal));
-    return this.#leaseOf(thread, this.#clock.monotonic() - startMs);
+    const thread = this.#takeIdle(request) ?? (await this.#wait(request, signal));
+    const queueMs = this.#clock.monotonic() - startMs;
+    this.#waits.add(queueMs);
+    return this.#leaseOf(thread, request, queueMs);
+  }
+
+  /** Idle sandboxes, those that would be used next first. */
+  get idle(): readonly Sandbox[] {
+    return this.#idle.map(({ sandbox }) => sandbox).toReversed();
   }
 
   stats(): PoolStats {
@@ -148,9 +174,14 @@ export class SandboxPool implements AsyncDisposable {
       busy,
       starting: this.#starter.pending,
       ending: this.#count('ending'),
-      waiting: this.#line.length,
+      waiting: this.#turns.length,
+      waitingMax: this.#options.queueMax,
+      waitP50Ms: this.#waits.quantile(0.5),
+      waitP99Ms: this.#waits.quantile(0.99),
       startFailures: this.#starter.failures,
       ...this.#counts,
+      tenants: this.#turns.tenants,
+      instances: this.#instances(),
     };
   }
 
@@ -158,38 +189,76 @@ export class SandboxPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#shrinking?.[Symbol.dispose]();
-    this.#line.refuseAll(shuttingDown());
+    this.#refuseAll(shuttingDown());
     const threads = [...this.#threads];
     for (const thread of threads) this.#end(thread);
     await Promise.all([this.#starter[Symbol.asyncDispose](), ...threads.map(({ sandbox }) => sandbox.ended)]);
     await Promise.all([...this.#threads].map(({ sandbox }) => sandbox.ended));
   }
 
-  #takeIdle(): Thread | undefined {
-    const thread = this.#idle.pop();
+  /** Nobody waits for an idle thread but calls of tenants that have all that they may have. */
+  #takeIdle(request: LeaseRequest): Thread | undefined {
+    if (!this.#turns.mayRun(request)) return undefined;
+    const thread = this.#fittingIdle(request);
     if (thread === undefined) return undefined;
-    thread.state = 'busy';
+    this.#leaveIdle(thread);
+    this.#occupy(thread, request);
     this.#fill();
     return thread;
   }
 
-  async #wait(signal: AbortSignal): Promise<Thread> {
-    if (this.#line.length >= this.#options.queueMax) throw this.#queueFull();
-    const turn = this.#line.join(signal);
-    this.#fill();
-    return await turn;
+  /** Of a session its thread alone; else one with an instance ready, else one that holds the plugin, else the one used last. */
+  #fittingIdle({ session, pluginKey }: LeaseRequest): Thread | undefined {
+    const pinned = session === undefined ? undefined : this.#turns.sessions.threadOf(session);
+    if (pinned) return pinned.state === 'idle' ? pinned : undefined;
+    const isReady = ({ sandbox }: Thread): boolean => {
+      const counts = sandbox.counts(pluginKey);
+      return counts !== undefined && counts.prepared + counts.kept > 0;
+    };
+    return (
+      this.#idle.findLast(isReady) ??
+      this.#idle.findLast(({ sandbox }) => sandbox.holds(pluginKey)) ??
+      this.#idle.at(-1)
+    );
   }
 
-  #queueFull(): ExecError {
+  #occupy(thread: Thread, request: LeaseRequest): void {
+    thread.state = 'busy';
+    this.#turns.began(request, thread);
+  }
+
+  async #wait(request: LeaseRequest, signal: AbortSignal): Promise<Thread> {
+    const { threadsMax } = this.#options;
+    const isAdmitted = this.#turns.mayWait(request) && this.#blocked <= threadsMax;
+    if (!isAdmitted) throw this.#queueFull(request.tenant);
+    const { promise, resolve, reject } = Promise.withResolvers<Thread>();
+    const waiting: Waiting<Thread> = { ...request, resolve, reject };
+    this.#turns.join(waiting);
+    using _listening = onAbort(signal, () => {
+      this.#turns.leave(waiting);
+      reject(abortRefusal(signal, 'a sandbox'));
+    });
+    this.#fill();
+    return await promise;
+  }
+
+  #queueFull(tenant: string): ExecError {
     this.#counts.refused++;
     const { queueMax } = this.#options;
-    const { length } = this.#line;
+    const { length } = this.#turns;
+    const ofTenant = this.#turns.lengthOf(tenant);
+    const whose = length < queueMax ? `, ${ofTenant} of them of tenant "${tenant}", whose share that is` : '';
     return new ExecError(
       'QUEUE_FULL',
-      `Cannot wait for a sandbox: the waiting line is full (${length} of ${queueMax})`,
+      `Cannot wait for a sandbox: the waiting line is full (${length} of ${queueMax}${whose})`,
       {
         retryDelayMs: this.#retryDelayMs(),
-        metadata: { queue: 'sandboxes', queueLength: String(length), queueMax: String(queueMax) },
+        metadata: {
+          queue: 'sandboxes',
+          queueLength: String(length),
+          queueMax: String(queueMax),
+          queueLengthOfTenant: String(ofTenant),
+        },
       },
     );
   }
@@ -197,20 +266,33 @@ export class SandboxPool implements AsyncDisposable {
   /** How long the line will take to empty, going by how long calls took lately. */
   #retryDelayMs(): number {
     const { min, max } = retryDelayMsRange;
-    const estimateMs = ((this.#callMsAverage ?? 0) * this.#line.length) / Math.max(1, this.#options.threadsMax);
+    const estimateMs = ((this.#callMsAverage ?? 0) * this.#turns.length) / Math.max(1, this.#options.threadsMax);
     return Math.round(Math.min(max, Math.max(min, estimateMs)));
   }
 
-  #leaseOf(thread: Thread, queueMs: number): Lease {
+  #leaseOf(thread: Thread, { tenant }: LeaseRequest, queueMs: number): Lease {
     const startMs = this.#clock.monotonic();
     let isOver = false;
     const release = (): void => {
       if (isOver) return;
       isOver = true;
       this.#noteCallMs(this.#clock.monotonic() - startMs);
+      this.#turns.ended(tenant);
       this.#release(thread);
     };
-    return { sandbox: thread.sandbox, queueMs, [Symbol.dispose]: release };
+    return { sandbox: thread.sandbox, queueMs, block: () => this.#block(tenant), [Symbol.dispose]: release };
+  }
+
+  #block(tenant: string): Disposable {
+    this.#blocked++;
+    this.#turns.ended(tenant);
+    this.#serveIdle();
+    this.#fill();
+    const unblock = (): void => {
+      this.#blocked--;
+      this.#turns.resumed(tenant);
+    };
+    return { [Symbol.dispose]: unblock };
   }
 
   #noteCallMs(callMs: number): void {
@@ -222,9 +304,11 @@ export class SandboxPool implements AsyncDisposable {
     if (!this.#threads.has(thread)) return;
     thread.calls++;
     const isIntact = thread.sandbox.state === 'idle';
-    const isWorn = thread.calls >= this.#options.callsMax;
+    const isWorn = thread.calls >= this.#callsMaxOf(thread);
     if (isIntact && !isWorn && !this.#isClosed) {
       if (!this.#serve(thread)) this.#beIdle(thread, 'next');
+      // The end of this call may have given its tenant a turn on another thread.
+      this.#serveIdle();
       return;
     }
     if (!isIntact) this.#counts.lost++;
@@ -233,10 +317,26 @@ export class SandboxPool implements AsyncDisposable {
     this.#fill();
   }
 
+  #callsMaxOf(thread: Thread): number {
+    const { callsMax } = this.#options;
+    return this.#turns.sessions.countOf(thread) === 0 ? callsMax : callsMax * sessionCallsFactor;
+  }
+
   /** Whether somebody was waiting for it. */
   #serve(thread: Thread): boolean {
-    thread.state = 'busy';
-    return this.#line.serve(thread);
+    const waiting = this.#turns.next(thread);
+    if (waiting === undefined) return false;
+    this.#occupy(thread, waiting);
+    waiting.resolve(thread);
+    return true;
+  }
+
+  /** Serves those who wait although threads are idle, because their turn or their thread was not free before. */
+  #serveIdle(): void {
+    for (const thread of this.#idle.toReversed()) {
+      if (this.#turns.length === 0) return;
+      if (this.#serve(thread)) this.#leaveIdle(thread);
+    }
   }
 
   #beIdle(thread: Thread, place: 'next' | 'last'): void {
@@ -248,7 +348,12 @@ export class SandboxPool implements AsyncDisposable {
   }
 
   #admit(sandbox: Sandbox): void {
-    const thread: Thread = { sandbox, state: 'idle', calls: 0, idleSinceMs: 0 };
+    const thread: Thread = {
+      sandbox,
+      state: 'idle',
+      calls: 0,
+      idleSinceMs: 0,
+    };
     this.#counts.started++;
     this.#threads.add(thread);
     void sandbox.ended.then(() => this.#forget(thread));
@@ -265,7 +370,7 @@ export class SandboxPool implements AsyncDisposable {
   #giveUp(error: ExecError): void {
     this.#prewarmed.reject(error);
     const hasHope = this.#starter.pending > 0 || this.#count('busy') > 0;
-    if (!hasHope) this.#line.refuseAll(error);
+    if (!hasHope) this.#refuseAll(error);
   }
 
   /** Ends a thread; does nothing if it is being ended. */
@@ -279,7 +384,13 @@ export class SandboxPool implements AsyncDisposable {
     if (thread.state !== 'ending') this.#counts.lost++;
     this.#leaveIdle(thread);
     this.#threads.delete(thread);
+    this.#turns.forget(thread);
+    this.#serveIdle();
     this.#fill();
+  }
+
+  #refuseAll(error: ExecError): void {
+    for (const waiting of this.#turns.takeAll()) waiting.reject(error);
   }
 
   #leaveIdle(thread: Thread): void {
@@ -290,11 +401,32 @@ export class SandboxPool implements AsyncDisposable {
   /** Starts threads for those who wait, for the spare, and up to threadsMin, as far as threadsMax allows. */
   #fill(): void {
     if (this.#isClosed) return;
-    const { threadsMin, threadsMax } = this.#options;
+    const { threadsMin } = this.#options;
     const total = this.#threads.size + this.#starter.pending;
     const free = this.#idle.length + this.#starter.pending;
-    const missing = Math.max(threadsMin - total, this.#line.length + spares - free);
-    for (let count = Math.min(missing, threadsMax - total); count > 0; count--) this.#starter.start();
+    const missing = Math.max(threadsMin - total, this.#turns.unbound + spares - free);
+    for (let count = Math.min(missing, this.#threadsMax - total); count > 0; count--) this.#starter.start();
+  }
+
+  /** Threads whose calls wait for calls of their own take no processor: others may take their place. */
+  get #threadsMax(): number {
+    const { threadsMax } = this.#options;
+    return threadsMax + Math.min(this.#blocked, threadsMax);
+  }
+
+  #instances(): PoolStats['instances'] {
+    const sums = new Map<string, InstanceCounts>();
+    for (const { sandbox } of this.#threads) {
+      for (const [key, { prepared, kept, keptBytes }] of sandbox.allCounts) {
+        const sum = sums.get(key) ?? { prepared: 0, kept: 0, keptBytes: 0 };
+        sums.set(key, {
+          prepared: sum.prepared + prepared,
+          kept: sum.kept + kept,
+          keptBytes: sum.keptBytes + keptBytes,
+        });
+      }
+    }
+    return sums;
   }
 
   #planShrinking(): void {

@@ -1,180 +1,29 @@
-/**
- * Messages of ExecutionService to and from the model. Requests are checked here
- * for form, every field of them; what needs the plugin is checked by execution/.
- */
+/** Executions, their events and refusals of the model as messages of ExecutionService. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { hasControlCharacter } from '../base/text.ts';
 import type { ExecutionSnapshot, StoredEvent } from '../execution/execution-record.ts';
-import type { ExecutionQuery } from '../execution/execution-store.ts';
 import {
-  type ExecuteManyRequest,
-  type ExecuteRequest,
-  type ExecuteStreamRequest,
   type ExecutionEventSchema,
   type ExecutionErrorSchema,
   type ExecutionSchema,
-  type Limits,
-  type ListExecutionsRequest,
+  InstanceSource,
   LogLevel,
   Outcome,
   type RefusalSchema,
   Stage,
   type UsageSchema,
 } from '../gen/caisson/v1/execution_pb.ts';
-import type { Action, LogLevel as LogLevelName } from '../model/execution.ts';
-import { fixedLimits, type LimitsAsked, limitViolations } from '../model/limits.ts';
-import type { OutcomeName, Usage } from '../model/outcome.ts';
+import type { LogLevel as LogLevelName } from '../model/execution.ts';
+import type { InstanceSource as InstanceSourceName, OutcomeName, Usage } from '../model/outcome.ts';
 import { costTableVersion } from '../wasm/metering/costs.ts';
 import type { Refusal } from './details.ts';
-import { cursorOf, pageSizeOf } from './pages.ts';
-import { checkReference } from './references.ts';
 import { refusalText, statusCodeNumber } from './status.ts';
-import { entryPath, shown, Violations } from './violations.ts';
-import { durationOf, millisecondsOf, timestampOf } from './wire-time.ts';
-
-type AnyExecuteRequest = ExecuteRequest | ExecuteStreamRequest | ExecuteManyRequest;
-
-/** Longer than any export that a published module can have. */
-const functionNameBytesMax = 255;
-const executionIdLengthMax = 64;
-const printableAscii = /^[\x20-\x7e]*$/;
-
-/** The action that a request asks for. Throws REQUEST_INVALID or LIMIT_OUT_OF_RANGE naming every wrong field. */
-export function actionOf(request: AnyExecuteRequest, options: { readonly requestIdRequired?: boolean } = {}): Action {
-  const violations = new Violations();
-  checkReference(violations, request.plugin);
-  checkFunction(violations, request.function);
-  checkConfig(violations, request.config);
-  if (options.requestIdRequired === true && request.requestId === '') violations.add('request_id', 'is required');
-  checkRequestId(violations, request.requestId);
-  checkLabels(violations, request.labels);
-  const limits = limitsOf(violations, request.limits);
-  const formIsWrong = violations.any;
-  violations.addAll(limitViolations(limits));
-  violations.throwIfAny(formIsWrong ? 'REQUEST_INVALID' : 'LIMIT_OUT_OF_RANGE');
-  return {
-    plugin: request.plugin,
-    function: request.function,
-    // A copy: the bytes are a view into a receive buffer that other calls share.
-    input: new Uint8Array(request.input),
-    config: new Map(Object.entries(request.config)),
-    limits,
-    requestId: request.requestId,
-    labels: new Map(Object.entries(request.labels)),
-  };
-}
-
-/** The execution that a request names. */
-export function executionIdOf(request: { readonly id: string }): string {
-  const violations = new Violations();
-  checkExecutionId(violations, request.id);
-  violations.throwIfAny();
-  return request.id;
-}
-
-/** What execution/ is asked for one page. */
-export interface ListQuery extends ExecutionQuery {
-  /** What the page token is tied to. */
-  readonly key: string;
-}
-
-/** Throws REQUEST_INVALID naming every wrong field. */
-export function executionQueryOf(request: ListExecutionsRequest): ListQuery {
-  const violations = new Violations();
-  const limit = pageSizeOf(violations, request.pageSize);
-  if (request.plugin !== '') checkReference(violations, request.plugin, ['name', 'version']);
-  const stage = stageNames.get(request.stage);
-  if (stage === undefined && request.stage !== Stage.UNSPECIFIED) {
-    violations.add('stage', `must be a known stage, but is ${request.stage}`);
-  }
-  const key = `executions ${request.plugin} ${request.stage}`;
-  const after = cursorOf(violations, key, request.pageToken);
-  violations.throwIfAny();
-  return {
-    key,
-    limit,
-    ...(request.plugin !== '' && { plugin: request.plugin }),
-    ...(stage !== undefined && { stage }),
-    ...(after !== undefined && { after }),
-  };
-}
-
-function checkFunction(violations: Violations, name: string): void {
-  if (name === '') violations.add('function', 'is required: the name of an exported function');
-  else if (Buffer.byteLength(name) > functionNameBytesMax) {
-    violations.add('function', `must have at most ${functionNameBytesMax} bytes`);
-  } else if (hasControlCharacter(name)) violations.add('function', 'must not hold control characters');
-}
-
-function checkConfig(violations: Violations, config: Readonly<Record<string, string>>): void {
-  const { configEntries, configKeyBytes, configValueBytes } = fixedLimits;
-  const entries = Object.entries(config);
-  if (entries.length > configEntries) {
-    return violations.add('config', `must have at most ${configEntries} entries, but has ${entries.length}`);
-  }
-  for (const [key, value] of entries) {
-    if (key === '' || Buffer.byteLength(key) > configKeyBytes) {
-      violations.add(entryPath('config', key), `must have a key of 1 to ${configKeyBytes} bytes`);
-    }
-    if (Buffer.byteLength(value) > configValueBytes) {
-      violations.add(entryPath('config', key), `must have a value of at most ${configValueBytes} bytes`);
-    }
-  }
-}
-
-function checkRequestId(violations: Violations, requestId: string): void {
-  if (requestId.length <= fixedLimits.requestIdLength && printableAscii.test(requestId)) return;
-  violations.add('request_id', `must have at most ${fixedLimits.requestIdLength} printable ASCII characters`);
-}
-
-function checkLabels(violations: Violations, labels: Readonly<Record<string, string>>): void {
-  const { labels: labelsMax, labelKeyLength, labelValueLength } = fixedLimits;
-  const entries = Object.entries(labels);
-  if (entries.length > labelsMax) {
-    return violations.add('labels', `must have at most ${labelsMax} entries, but has ${entries.length}`);
-  }
-  for (const [key, value] of entries) {
-    const path = entryPath('labels', key);
-    if (key === '' || lengthOf(key) > labelKeyLength)
-      violations.add(path, `must have a key of 1 to ${labelKeyLength} characters`);
-    if (lengthOf(value) > labelValueLength)
-      violations.add(path, `must have a value of at most ${labelValueLength} characters`);
-    if (hasControlCharacter(key) || hasControlCharacter(value))
-      violations.add(path, 'must not hold control characters');
-  }
-}
-
-/** Characters, not UTF-16 units. */
-function lengthOf(text: string): number {
-  return Array.from(text).length;
-}
-
-/** The limits asked for; zero means not asked. */
-function limitsOf(violations: Violations, limits: Limits | undefined): LimitsAsked {
-  if (!limits) return {};
-  const timeoutMs = limits.timeout && millisecondsOf(limits.timeout);
-  if (limits.timeout && timeoutMs === undefined) {
-    violations.add('limits.timeout', 'must have nanos from -999999999 to 999999999 of the same sign as seconds');
-  }
-  return {
-    ...(timeoutMs !== undefined && timeoutMs !== 0 && { timeoutMs }),
-    ...(limits.fuel !== 0n && { fuel: Number(limits.fuel) }),
-    ...(limits.memoryBytes !== 0n && { memoryBytes: Number(limits.memoryBytes) }),
-    ...(limits.outputBytes !== 0n && { outputBytes: Number(limits.outputBytes) }),
-  };
-}
-
-function checkExecutionId(violations: Violations, id: string): void {
-  if (id === '') violations.add('id', 'is required: the id of an execution');
-  else if (id.length > executionIdLengthMax || !printableAscii.test(id)) {
-    violations.add('id', `must be the id of an execution, but is ${shown(id)}`);
-  }
-}
+import { durationOf, timestampOf } from './wire-time.ts';
 
 const stages = { QUEUED: Stage.QUEUED, RUNNING: Stage.RUNNING, COMPLETED: Stage.COMPLETED } as const;
 
-const stageNames: ReadonlyMap<Stage, keyof typeof stages> = new Map(
+/** The stages by their numbers on the wire. */
+export const stageNames: ReadonlyMap<Stage, keyof typeof stages> = new Map(
   Object.entries(stages).map(([name, stage]) => [stage, name as keyof typeof stages]),
 );
 
@@ -187,6 +36,14 @@ const outcomes: Readonly<Record<OutcomeName, Outcome>> = {
   TIMED_OUT: Outcome.TIMED_OUT,
   CANCELED: Outcome.CANCELED,
   OUTPUT_TOO_LARGE: Outcome.OUTPUT_TOO_LARGE,
+  DENIED: Outcome.DENIED,
+};
+
+const instanceSources: Readonly<Record<InstanceSourceName, InstanceSource>> = {
+  NONE: InstanceSource.UNSPECIFIED,
+  CREATED: InstanceSource.CREATED,
+  PREPARED: InstanceSource.PREPARED,
+  REUSED: InstanceSource.REUSED,
 };
 
 const logLevels: Readonly<Record<LogLevelName, LogLevel>> = {
@@ -248,7 +105,14 @@ function usageMessage(usage: Usage): MessageInitShape<typeof UsageSchema> {
     fuel: BigInt(usage.fuel),
     fuelIsLowerBound: usage.fuelIsLowerBound,
     fuelCostVersion: costTableVersion,
+    hostCallsByCapability: bigints(usage.hostCallsByCapability),
+    counters: bigints(usage.counters),
+    instanceSource: instanceSources[usage.instanceSource],
   };
+}
+
+function bigints(counts: Readonly<Record<string, number>>): Record<string, bigint> {
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, BigInt(count)]));
 }
 
 /** `previous` is the sequence of the event before it in the same stream. */

@@ -4,15 +4,18 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   type ListPluginsRequest,
   PluginEventType,
+  type PluginHealthSchema,
+  PluginHealthState,
   PluginState,
   type PluginVersionSchema,
   type ValidationReportSchema,
+  type WarmPluginRequest,
   type WasmMemorySchema,
   type WasmTableSchema,
   type WatchPluginsRequest,
   type WatchPluginsResponseSchema,
 } from '../gen/caisson/v1/plugin_pb.ts';
-import type { PluginState as PluginStateName, PluginVersion } from '../model/plugin.ts';
+import type { HealthState, PluginHealth, PluginState as PluginStateName, PluginVersion } from '../model/plugin.ts';
 import type { ReportedMemory, ReportedTable, ValidationReport } from '../plugins/report.ts';
 import type { PluginChange } from '../plugins/watchers.ts';
 import { cursorOf, pageSizeOf } from './pages.ts';
@@ -34,6 +37,23 @@ export function versionOfRequest(request: { readonly plugin: string }): string {
   checkReference(violations, request.plugin, ['version', 'digest']);
   violations.throwIfAny();
   return request.plugin;
+}
+
+/** As many as any server can have. */
+const threadsMax = 1_024;
+
+/** The one version to be warmed up, and on how many threads. */
+export function warmingOf({ plugin, threads }: WarmPluginRequest): {
+  readonly plugin: string;
+  readonly threads: number;
+} {
+  const violations = new Violations();
+  checkReference(violations, plugin, ['version', 'digest']);
+  if (threads < 0 || threads > threadsMax) {
+    violations.add('threads', `must be from 1 to ${threadsMax}, or 0 for all that there are, but is ${threads}`);
+  }
+  violations.throwIfAny();
+  return { plugin, threads };
 }
 
 /** What the registry is asked for one page. */
@@ -80,9 +100,30 @@ const states: Readonly<Record<PluginStateName, PluginState>> = {
   retired: PluginState.RETIRED,
 };
 
-/** Lists and watches leave the manifest out. */
+const healthStates: Readonly<Record<HealthState, PluginHealthState>> = {
+  HEALTHY: PluginHealthState.HEALTHY,
+  DEGRADED: PluginHealthState.DEGRADED,
+  FAILED: PluginHealthState.FAILED,
+};
+
+function healthMessage({
+  state,
+  reasons,
+  changedMs,
+  checkedMs,
+}: PluginHealth): MessageInitShape<typeof PluginHealthSchema> {
+  return {
+    state: healthStates[state],
+    reasons: [...reasons],
+    changeTime: timestampOf(changedMs),
+    ...(checkedMs !== undefined && { checkTime: timestampOf(checkedMs) }),
+  };
+}
+
+/** Lists and watches leave the manifest out; versions that do not run have no health. */
 export function versionMessage(
   version: PluginVersion,
+  health: PluginHealth | undefined,
   options: { readonly withManifest: boolean },
 ): MessageInitShape<typeof PluginVersionSchema> {
   const { manifest } = version;
@@ -98,6 +139,7 @@ export function versionMessage(
     sizeBytes: BigInt(version.sizeBytes),
     createTime: timestampOf(version.createdMs),
     updateTime: timestampOf(version.updatedMs),
+    ...(health && { health: healthMessage(health) }),
   };
 }
 
@@ -109,7 +151,8 @@ export function listedVersionBytes({ functions, failure }: PluginVersion): numbe
   );
 }
 
-const factsBytes = 512;
+/** With room for the reasons of its health. */
+const factsBytes = 1_536;
 const fieldBytes = 4;
 
 const changeTypes: Readonly<Record<PluginChange['type'], PluginEventType>> = {
@@ -117,6 +160,7 @@ const changeTypes: Readonly<Record<PluginChange['type'], PluginEventType>> = {
   SYNCED: PluginEventType.SYNCED,
   PUBLISHED: PluginEventType.PUBLISHED,
   STATE_CHANGED: PluginEventType.STATE_CHANGED,
+  HEALTH_CHANGED: PluginEventType.HEALTH_CHANGED,
   DELETED: PluginEventType.DELETED,
 };
 
@@ -125,7 +169,9 @@ export function changeMessage(change: PluginChange): MessageInitShape<typeof Wat
   return {
     type: changeTypes[change.type],
     time: timestampOf(change.timeMs),
-    ...(change.type !== 'SYNCED' && { plugin: versionMessage(change.version, { withManifest: false }) }),
+    ...(change.type !== 'SYNCED' && {
+      plugin: versionMessage(change.version, change.health, { withManifest: false }),
+    }),
   };
 }
 

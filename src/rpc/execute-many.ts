@@ -10,11 +10,13 @@ import { boundedText } from '../base/text.ts';
 import type { ExecuteManyRequest, ExecuteManyResponseSchema } from '../gen/caisson/v1/execution_pb.ts';
 import { ExecError } from '../model/exec-error.ts';
 import { fixedLimits } from '../model/limits.ts';
-import { actionOf, executionMessage, refusalMessage } from './convert-execution.ts';
+import { executionMessage, refusalMessage } from './convert-execution.ts';
 import type { ExecutionApi } from './execution-api.ts';
+import { actionOf } from './execution-requests.ts';
 import { runToEnd } from './execution-runs.ts';
 import type { CallContext } from './service-types.ts';
 import { type FaultLog, refusalFor, shuttingDown } from './status.ts';
+import { tenantOf } from './tenants.ts';
 
 type Answer = MessageInitShape<typeof ExecuteManyResponseSchema>;
 
@@ -35,6 +37,8 @@ export async function* executeMany(
   options: ManyOptions,
 ): AsyncGenerator<Answer> {
   const { context } = options;
+  // One tenant for the whole stream: a wrong one is no matter of a single request.
+  tenantOf(context.metadata);
   const window = new RequestWindow();
   using _aborting = onAbort(context.signal, () => window.fail(context.signal.reason));
   using _draining = onAbort(context.draining, () => window.close());
@@ -85,7 +89,7 @@ async function answer(request: ExecuteManyRequest, window: RequestWindow, option
 function run(request: ExecuteManyRequest, entry: WindowEntry, options: ManyOptions): ReturnType<typeof runToEnd> {
   const { executions, context } = options;
   if (context.draining.aborted) throw shuttingDown();
-  const action = actionOf(request, { requestIdRequired: true });
+  const action = actionOf(request, context.metadata, { requestIdRequired: true });
   if (!entry.first) throw inFlight();
   return runToEnd(executions, action, context);
 }

@@ -13,16 +13,10 @@ import type {
   ExecutionService,
 } from '../gen/caisson/v1/execution_pb.ts';
 import { AbortReason } from '../model/abort-reason.ts';
-import {
-  actionOf,
-  eventMessage,
-  executionIdOf,
-  executionMessage,
-  executionQueryOf,
-  listedExecutionBytes,
-} from './convert-execution.ts';
+import { eventMessage, executionMessage, listedExecutionBytes } from './convert-execution.ts';
 import { executeMany } from './execute-many.ts';
 import type { ExecutionApi } from './execution-api.ts';
+import { actionOf, executionKeyOf, executionQueryOf } from './execution-requests.ts';
 import { attachedOptions, detachedOptions, endedByItself, runToEnd } from './execution-runs.ts';
 import { fittingItems, pageToken } from './pages.ts';
 import type { CallContext, ServiceImplementation } from './service-types.ts';
@@ -38,7 +32,7 @@ export function executionServiceOf(
 ): ServiceImplementation<typeof ExecutionService> {
   return {
     async execute(request, context) {
-      const snapshot = await runToEnd(executions, actionOf(request), context);
+      const snapshot = await runToEnd(executions, actionOf(request, context.metadata), context);
       return { execution: executionMessage(snapshot, { withOutput: true }) };
     },
 
@@ -48,18 +42,18 @@ export function executionServiceOf(
 
     attachExecution: (request, context) => attach(executions, request, context),
 
-    async cancelExecution(request) {
-      const snapshot = await executions.cancel(executionIdOf(request));
+    async cancelExecution(request, { metadata }) {
+      const snapshot = await executions.cancel(executionKeyOf(request, metadata));
       return { execution: executionMessage(snapshot, { withOutput: true }) };
     },
 
-    getExecution(request) {
-      const snapshot = executions.get(executionIdOf(request));
+    getExecution(request, { metadata }) {
+      const snapshot = executions.get(executionKeyOf(request, metadata));
       return { execution: executionMessage(snapshot, { withOutput: true }) };
     },
 
-    listExecutions(request) {
-      const { key, ...query } = executionQueryOf(request);
+    listExecutions(request, { metadata }) {
+      const { key, ...query } = executionQueryOf(request, metadata);
       const page = executions.list(query);
       const fitting = fittingItems(page.executions, listedExecutionBytes);
       const next = fitting.length < page.executions.length ? fitting.at(-1)?.id : page.next;
@@ -77,18 +71,18 @@ async function* executeStream(
   context: CallContext,
 ): EventStream {
   const options = request.detached ? detachedOptions(context) : attachedOptions(context);
-  const handle = executions.start(actionOf(request), options);
-  const events = executions.attach(handle.id, 0, context.signal);
+  const handle = executions.start(actionOf(request, context.metadata), options);
+  const events = executions.attach(handle, 0, context.signal);
   yield* eventStream(events, { executionId: handle.id, afterSequence: 0 });
   endedByItself(await handle.ended);
 }
 
 /** A reader, unlike a run, ends at once when the server begins to shut down. */
 async function* attach(executions: ExecutionApi, request: AttachExecutionRequest, context: CallContext): EventStream {
-  const executionId = executionIdOf(request);
+  const key = executionKeyOf(request, context.metadata);
   using link = linkSignals(context.signal, context.draining);
-  const events = executions.attach(executionId, request.afterSequence, link.signal);
-  yield* eventStream(events, { executionId, afterSequence: Number(request.afterSequence) });
+  const events = executions.attach(key, request.afterSequence, link.signal);
+  yield* eventStream(events, { executionId: key.id, afterSequence: Number(request.afterSequence) });
 }
 
 /** The events as messages. A shutdown refuses with the last sequence sent, to attach with again. */

@@ -17,25 +17,32 @@ import {
   reportMessage,
   versionMessage,
   versionOfRequest,
+  warmingOf,
   watchQueryOf,
 } from './convert-plugin.ts';
 import { fittingItems, pageToken } from './pages.ts';
-import type { PluginApi } from './plugin-api.ts';
+import type { PluginApi, WarmingApi } from './plugin-api.ts';
 import type { CallContext, ServiceImplementation } from './service-types.ts';
+import { tenantOf } from './tenants.ts';
 import { openUpload } from './upload-stream.ts';
 
 /** The implementation, to be bound to PluginService. */
-export function pluginServiceOf(plugins: PluginApi): ServiceImplementation<typeof PluginService> {
+export function pluginServiceOf(plugins: PluginApi, warming: WarmingApi): ServiceImplementation<typeof PluginService> {
+  const whole = (version: PluginVersion): { plugin: MessageInitShape<typeof PluginVersionSchema> } => ({
+    plugin: versionMessage(version, plugins.health(version), { withManifest: true }),
+  });
   return {
     async publishPlugin(requests, context) {
+      const tenant = tenantOf(context.metadata);
       const { header, chunks } = await openUpload(requests);
-      const { version, created, report } = await plugins.publish(header, chunks, context.signal);
+      const { version, created, report } = await plugins.publish(header, chunks, context.signal, tenant);
       return { ...whole(version), created, report: reportMessage(report) };
     },
 
     async validatePlugin(requests, context) {
+      const tenant = tenantOf(context.metadata);
       const { header, chunks } = await openUpload(requests);
-      return { report: reportMessage(await plugins.validate(header, chunks, context.signal)) };
+      return { report: reportMessage(await plugins.validate(header, chunks, context.signal, tenant)) };
     },
 
     getPlugin: (request) => whole(plugins.get(referenceOfRequest(request))),
@@ -47,7 +54,7 @@ export function pluginServiceOf(plugins: PluginApi): ServiceImplementation<typeo
       const last = fitting.at(-1);
       const next = last && fitting.length < page.versions.length ? referenceOf(last) : page.next;
       return {
-        plugins: fitting.map((version) => versionMessage(version, { withManifest: false })),
+        plugins: fitting.map((version) => versionMessage(version, plugins.health(version), { withManifest: false })),
         nextPageToken: next === undefined ? '' : pageToken(key, next),
       };
     },
@@ -58,17 +65,20 @@ export function pluginServiceOf(plugins: PluginApi): ServiceImplementation<typeo
 
     retirePlugin: async (request) => whole(await plugins.retire(versionOfRequest(request))),
 
-    async deletePlugin(request) {
-      await plugins.delete(versionOfRequest(request));
-      return {};
+    async warmPlugin(request, context) {
+      const { plugin, threads } = warmingOf(request);
+      const version = await plugins.start(plugin);
+      return { ...whole(version), ...(await warming.warm(version, threads, context.signal)) };
+    },
+
+    async deletePlugin(request, { metadata }) {
+      const options = { tenant: tenantOf(metadata), keepStorage: request.keepStorage };
+      const { keys, bytes } = await plugins.delete(versionOfRequest(request), options);
+      return { storageKeysDeleted: BigInt(keys), storageBytesDeleted: BigInt(bytes) };
     },
 
     watchPlugins: (request, context) => watch(plugins, request, context),
   };
-}
-
-function whole(version: PluginVersion): { plugin: MessageInitShape<typeof PluginVersionSchema> } {
-  return { plugin: versionMessage(version, { withManifest: true }) };
 }
 
 /** Never ends by itself; the shutdown ends it. */

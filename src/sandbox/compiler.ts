@@ -5,10 +5,16 @@
  */
 
 import type { Clock } from '../base/clock.ts';
-import type { Digest } from '../base/digest.ts';
+import { type Digest, digestOf } from '../base/digest.ts';
 import { onAbort } from '../base/signals.ts';
 import { ExecError } from '../model/exec-error.ts';
+import { costTableVersion } from '../wasm/metering/costs.ts';
 import type { ModulePolicy } from '../wasm/policy.ts';
+import { rewriterVersion } from '../wasm/rewrite.ts';
+import { rewrittenSize } from '../wasm/rewritten-size.ts';
+import { importPrices } from './import-prices.ts';
+import type { ComposedModule } from './kernel/compose.ts';
+import { kernelBytes } from './kernel/kernel.ts';
 import type { CompiledPlugin, CompilerAnswer, CompilerData, ModuleAnalysis, ToCompiler } from './protocol.ts';
 import { abortRefusal, errorFrom } from './refusal.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -22,6 +28,12 @@ export interface CompilerOptions {
   readonly timeMsMax?: number;
   /** Jobs that may wait. Default 64. */
   readonly queueMax?: number;
+}
+
+export interface CompileInput {
+  readonly digest: Digest;
+  readonly memoryBytes: number;
+  readonly composed: ComposedModule;
 }
 
 const timeMsMaxDefault = 5_000;
@@ -55,6 +67,14 @@ export class Compiler implements AsyncDisposable {
     this.#queueMax = options.queueMax ?? queueMaxDefault;
   }
 
+  /**
+   * Differs from that of another compiler if that one could make something else of
+   * the same module: it covers the rewriter, prices, kernel, policy and V8.
+   */
+  get identity(): string {
+    return compilerIdentity(this.#policy);
+  }
+
   /** Resolves when the thread is ready; rejects SANDBOX_UNAVAILABLE. */
   static async start(options: CompilerOptions): Promise<Compiler> {
     const compiler = new Compiler(options);
@@ -72,13 +92,12 @@ export class Compiler implements AsyncDisposable {
     return answer.type === 'analysed' ? answer.analysis : refuse(answer);
   }
 
-  /** Rejects as analyse does, and with the first problem of a bad module. `bytes` must not change meanwhile. */
-  async compile(
-    input: { readonly bytes: Uint8Array; readonly digest: Digest; readonly memoryBytes: number },
-    signal?: AbortSignal,
-  ): Promise<CompiledPlugin> {
-    const answer = await this.#ask({ type: 'compile', ...input }, signal);
-    return answer.type === 'compiled' ? answer.plugin : refuse(answer);
+  /** Compiles what analysis composed of a module. Rejects as analyse does. */
+  async compile({ digest, memoryBytes, composed }: CompileInput, signal?: AbortSignal): Promise<CompiledPlugin> {
+    const { bytes, ...facts } = composed;
+    const answer = await this.#ask({ type: 'compile', bytes }, signal);
+    if (answer.type !== 'compiled') return refuse(answer);
+    return { key: `${digest}/${memoryBytes}`, module: answer.module, ...facts };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -166,8 +185,11 @@ export class Compiler implements AsyncDisposable {
 
   /** The module takes too long: what holds the thread cannot be stopped otherwise. */
   #giveUp(): void {
-    const message = `Checking and compiling the module took longer than ${this.#timeMsMax} ms`;
-    this.#finish((job) => job.reject(new ExecError('WASM_TOO_SLOW', message)));
+    this.#finish(({ request, reject }) => {
+      const what = request.type === 'analyse' ? 'Checking and rewriting' : 'Compiling';
+      const message = `${what} the module of ${request.bytes.length} bytes took longer than ${this.#timeMsMax} ms, the most that is allowed`;
+      reject(new ExecError('WASM_TOO_SLOW', message));
+    });
     void this.#dropThread();
     this.#next();
   }
@@ -195,6 +217,11 @@ export class Compiler implements AsyncDisposable {
   #rejectWaiting(error: ExecError): void {
     for (const job of this.#waiting.splice(0)) job.reject(error);
   }
+}
+
+function compilerIdentity(policy: ModulePolicy): string {
+  const parts = [rewriterVersion, costTableVersion, importPrices, rewrittenSize, digestOf(kernelBytes), policy];
+  return digestOf(Buffer.from(JSON.stringify([...parts, process.versions.v8])));
 }
 
 function refuse(answer: CompilerAnswer): never {

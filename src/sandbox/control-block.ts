@@ -1,10 +1,12 @@
 /**
  * The memory that a sandbox's thread and the main thread share: whether the guest
- * shall stop, how many events the main thread has taken, and the meters of the
- * running call, so that there is a receipt even when the thread is killed.
+ * shall stop, whether a host call has its answer, whether a call waits for the
+ * thread, how many events the main thread has taken, and the meters of the running
+ * call, so that there is a receipt even when the thread is killed.
  */
 
 import type { CallMeters } from '../capabilities/call-context.ts';
+import { type CapabilityName, capabilityNames } from '../model/capability.ts';
 
 export interface RunMeters extends CallMeters {
   /** Units, as told at the last slice. */
@@ -14,7 +16,14 @@ export interface RunMeters extends CallMeters {
 
 const cancelWord = 0;
 const takenWord = 1;
-const wordsBytes = 2 * Int32Array.BYTES_PER_ELEMENT;
+/** Whoever waits for an answer waits for this word to be other than 0. */
+const answerWord = 2;
+const pendingWord = 3;
+const words = 4;
+const wordsBytes = words * Int32Array.BYTES_PER_ELEMENT;
+
+const answered = 1;
+const stopAsked = 2;
 
 const meterNames = [
   'hostCalls',
@@ -26,6 +35,8 @@ const meterNames = [
   'fuel',
 ] as const satisfies readonly (keyof RunMeters)[];
 
+const cells = meterNames.length + capabilityNames.length;
+
 export class ControlBlock {
   readonly buffer: SharedArrayBuffer;
   /** Written by the thread while a call runs. */
@@ -33,19 +44,31 @@ export class ControlBlock {
   readonly #words: Int32Array;
   readonly #cells: Float64Array;
 
-  constructor(
-    buffer: SharedArrayBuffer = new SharedArrayBuffer(wordsBytes + meterNames.length * Float64Array.BYTES_PER_ELEMENT),
-  ) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(wordsBytes + cells * Float64Array.BYTES_PER_ELEMENT)) {
     this.buffer = buffer;
-    this.#words = new Int32Array(buffer, 0, 2);
+    this.#words = new Int32Array(buffer, 0, words);
     this.#cells = new Float64Array(buffer, wordsBytes);
-    this.meters = metersOver(this.#cells);
+    const meters = cellsNamed(this.#cells, meterNames);
+    const calls = cellsNamed(this.#cells.subarray(meterNames.length), capabilityNames);
+    this.meters = Object.defineProperty(meters, 'calls', { value: calls, enumerable: true }) as RunMeters;
   }
 
   /** Main side, before a call. */
   reset(): void {
     Atomics.store(this.#words, cancelWord, 0);
+    Atomics.store(this.#words, answerWord, 0);
+    Atomics.store(this.#words, pendingWord, 1);
     this.#cells.fill(0);
+  }
+
+  /** Thread side, before it answers the call. */
+  callOver(): void {
+    Atomics.store(this.#words, pendingWord, 0);
+  }
+
+  /** Thread side: whether a call is on its way or runs, for which whatever is done ahead should make room. */
+  get isCallPending(): boolean {
+    return Atomics.load(this.#words, pendingWord) !== 0;
   }
 
   /** Main side: an event has been taken. */
@@ -62,6 +85,8 @@ export class ControlBlock {
   requestStop(): void {
     Atomics.store(this.#words, cancelWord, 1);
     Atomics.notify(this.#words, cancelWord);
+    Atomics.or(this.#words, answerWord, stopAsked);
+    Atomics.notify(this.#words, answerWord);
   }
 
   /** Thread side. */
@@ -73,12 +98,29 @@ export class ControlBlock {
   waitForStop(ms: number): void {
     Atomics.wait(this.#words, cancelWord, 0, ms);
   }
+
+  /** Main side: the answer to a host call has been posted. */
+  announceAnswer(): void {
+    Atomics.or(this.#words, answerWord, answered);
+    Atomics.notify(this.#words, answerWord);
+  }
+
+  /** Thread side, before a host call is posted. */
+  expectAnswer(): void {
+    Atomics.and(this.#words, answerWord, ~answered);
+  }
+
+  /** Thread side: waits until there is an answer, which it says, or the guest shall stop. */
+  waitForAnswer(): boolean {
+    Atomics.wait(this.#words, answerWord, 0);
+    return (Atomics.load(this.#words, answerWord) & stopAsked) === 0;
+  }
 }
 
-function metersOver(cells: Float64Array): RunMeters {
-  const meters = {};
-  for (const [index, name] of meterNames.entries()) {
-    Object.defineProperty(meters, name, {
+function cellsNamed<Name extends string>(cells: Float64Array, names: readonly Name[]): Record<Name, number> {
+  const named = {};
+  for (const [index, name] of names.entries()) {
+    Object.defineProperty(named, name, {
       enumerable: true,
       get: () => cells[index],
       set: (value: number) => {
@@ -86,5 +128,11 @@ function metersOver(cells: Float64Array): RunMeters {
       },
     });
   }
-  return meters as RunMeters;
+  return named as Record<Name, number>;
+}
+
+/** What was called, by capability. */
+export function callsMade(calls: Readonly<Record<CapabilityName, number>>): Partial<Record<CapabilityName, number>> {
+  const made = capabilityNames.filter((name) => calls[name] > 0).map((name) => [name, calls[name]] as const);
+  return Object.fromEntries(made);
 }

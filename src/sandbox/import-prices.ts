@@ -4,7 +4,7 @@
  * table of instructions does; docs/fuel.md shows it to people.
  */
 
-import { capabilities, kernelModule, userModule } from '../model/capability.ts';
+import { capabilities, type CapabilityName, kernelModule, userModule } from '../model/capability.ts';
 import type { ImportPrice } from '../wasm/metering/added-functions.ts';
 
 /** Bytes of text or data that a host function handles for one unit. */
@@ -14,6 +14,15 @@ export const hostBytesPerUnit = 4;
 const lookUpUnits = 2_000;
 /** A call that may end in a message to the main thread: 2 to 10 us. */
 const messageUnits = 5_000;
+/** A call that the main thread answers: 10 to 30 us, of which the guest's thread works the smaller part. */
+const askUnits = 20_000;
+/** A request to another machine, or a call of another plugin: hundreds of microseconds in the main thread. */
+const requestUnits = 500_000;
+
+function pricesOf(family: CapabilityName, units: number): readonly ImportPrice[] {
+  const { module, functions } = capabilities[family];
+  return Object.keys(functions).map((name) => ({ module, name, units }));
+}
 
 const logPrices = Object.keys(capabilities.log.functions).map(
   (name): ImportPrice => ({
@@ -31,4 +40,16 @@ export const importPrices: readonly ImportPrice[] = [
   { module: kernelModule, name: 'var_set', units: lookUpUnits },
   ...logPrices,
   { module: userModule, name: 'progress', units: messageUnits },
+  ...pricesOf('clock', lookUpUnits),
+  ...pricesOf('random', lookUpUnits),
+  ...pricesOf('kv', askUnits),
+  ...pricesOf('secrets', askUnits),
+  ...pricesOf('usage', lookUpUnits),
+  ...pricesOf('spans', messageUnits),
+  ...pricesOf('wasi', lookUpUnits),
+  { module: userModule, name: 'invoke', units: requestUnits },
+  { module: userModule, name: 'invoke_error', units: lookUpUnits },
+  { module: kernelModule, name: 'http_request', units: requestUnits },
+  { module: kernelModule, name: 'http_status_code', units: 100 },
+  { module: kernelModule, name: 'http_headers', units: lookUpUnits },
 ];

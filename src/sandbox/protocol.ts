@@ -1,16 +1,18 @@
 /** The messages between the main thread and its threads. Types only. */
 
-import type { Digest } from '../base/digest.ts';
-import type { CapabilityName } from '../model/capability.ts';
+import type { MessagePort } from 'node:worker_threads';
 import type { FuelProfile } from '../model/fuel-profile.ts';
-import type { GuestEvent } from '../model/execution.ts';
+import type { GuestEvent, GuestNote } from '../model/execution.ts';
+import type { Grant } from '../model/grant.ts';
 import type { RunLimits } from '../model/limits.ts';
+import type { InstanceMode } from '../model/manifest.ts';
+import type { HostAnswer, OperationName } from '../model/operation.ts';
 import type { Outcome } from '../model/outcome.ts';
 import type { Reason } from '../model/reasons.ts';
-import type { OffsetMap } from '../wasm/metering/offset-map.ts';
 import type { ModuleInfo } from '../wasm/inspect.ts';
 import type { ModulePolicy } from '../wasm/policy.ts';
 import type { WasmProblem } from '../wasm/problem.ts';
+import type { ComposedModule } from './kernel/compose.ts';
 
 /** The first message of every thread. */
 export interface ReadyMessage {
@@ -25,46 +27,76 @@ export interface ErrorData {
   readonly cause?: string;
 }
 
-/** Modules of one plugin version under one limit of memory. */
-export interface CompiledPlugin {
+/** One plugin version under one limit of memory: its guest and the kernel as one module. */
+export interface CompiledPlugin extends Omit<ComposedModule, 'bytes'> {
   /** Digest, "/", bytes of memory. */
   readonly key: string;
-  readonly guest: WebAssembly.Module;
-  readonly adapter: WebAssembly.Module;
-  /** Exports of the adapter to be called before the function, in order. */
-  readonly lifecycle: readonly string[];
-  /** Exports of the adapter that are the guest's memories. */
-  readonly memories: readonly string[];
-  /** From positions in the code that runs to those in the module as published. */
-  readonly offsets: OffsetMap;
+  readonly module: WebAssembly.Module;
 }
 
 // Sandbox.
 
 export interface SandboxData {
-  readonly kernel: WebAssembly.Module;
   readonly control: SharedArrayBuffer;
+  /** Where answers to host calls come in: a port of its own, because the thread reads it while it waits. */
+  readonly answers: MessagePort;
   /** What the thread runs before it says that it is ready. */
   readonly warmUp: CompiledPlugin;
 }
 
-export interface CallMessage {
-  readonly type: 'call';
+/** A plugin as messages name it: its modules only if the thread does not hold them yet. */
+export interface PluginMessage {
   readonly pluginKey: string;
-  /** Only if the thread does not hold the plugin yet. */
   readonly plugin: CompiledPlugin | undefined;
   /** Key of a plugin that the thread shall forget first. */
   readonly forget: string | undefined;
+}
+
+/** Which instances may serve a call, and how many to keep ready for the next ones. */
+export interface InstanceWish {
+  readonly mode: InstanceMode;
+  readonly warm: number;
+  /** Under which name an instance is kept for calls to come; unused for mode "fresh". */
+  readonly key: string;
+}
+
+export interface CallMessage extends PluginMessage {
+  readonly type: 'call';
   readonly functionName: string;
   readonly input: Uint8Array<ArrayBuffer>;
   readonly config: ReadonlyMap<string, string>;
-  readonly capabilities: readonly CapabilityName[];
+  readonly grant: Grant;
   readonly limits: RunLimits;
+  readonly instance: InstanceWish;
+  readonly randomSeed: Uint8Array;
   /** Whether the answer shall say where the fuel went. */
   readonly profiled: boolean;
 }
 
-export type ToSandbox = CallMessage;
+/** Has instances prepared for a call like this one. */
+export interface WarmMessage extends PluginMessage {
+  readonly type: 'warm';
+  readonly limits: RunLimits;
+  readonly warm: number;
+}
+
+export type ToSandbox = CallMessage | WarmMessage;
+
+/** What a thread keeps of one plugin. */
+export interface InstanceCounts {
+  /** Made ahead, used by nobody yet. */
+  readonly prepared: number;
+  /** Kept for further calls. */
+  readonly kept: number;
+  /** Bytes of memory that the kept ones hold. */
+  readonly keptBytes: number;
+}
+
+/** The answer to the host call with the same number. */
+export interface AnswerMessage {
+  readonly number: number;
+  readonly answer: HostAnswer;
+}
 
 /** Milliseconds since 1970. */
 export interface RunTimings {
@@ -74,13 +106,23 @@ export interface RunTimings {
 }
 
 export type FromSandbox =
-  | { readonly type: 'event'; readonly event: GuestEvent }
+  | { readonly type: 'event'; readonly event: GuestEvent | GuestNote }
+  /** The thread waits until the answer is announced in the control block. */
+  | {
+      readonly type: 'ask';
+      readonly number: number;
+      readonly operation: OperationName;
+      readonly request: Uint8Array;
+      readonly fuelLeft: number;
+    }
   | {
       readonly type: 'ended';
       readonly outcome: Outcome;
       readonly timings: RunTimings;
       readonly profile: FuelProfile | undefined;
+      readonly counts: InstanceCounts;
     }
+  | { readonly type: 'warmed'; readonly counts: InstanceCounts }
   | { readonly type: 'failed'; readonly error: ErrorData };
 
 // Compiler.
@@ -104,14 +146,19 @@ export interface ModuleAnalysis {
     readonly memories: readonly { readonly clampedPages: number }[];
     readonly tables: readonly { readonly clampedElements: number }[];
   };
+  /** What runs in place of the module. Present if nothing stands against it and it finds in the kernel what it imports. */
+  readonly composed?: ComposedModule;
+  /** What it imports from the kernel and does not find there. */
+  readonly unlinkable?: WasmProblem;
 }
 
 export type ToCompiler =
   | ({ readonly type: 'analyse' } & ModuleInput)
-  | ({ readonly type: 'compile'; readonly digest: Digest } & ModuleInput);
+  /** What analysis composed. */
+  | { readonly type: 'compile'; readonly bytes: Uint8Array };
 
 /** Ends a job. */
 export type CompilerAnswer =
   | { readonly type: 'analysed'; readonly analysis: ModuleAnalysis }
-  | { readonly type: 'compiled'; readonly plugin: CompiledPlugin }
+  | { readonly type: 'compiled'; readonly module: WebAssembly.Module }
   | { readonly type: 'failed'; readonly error: ErrorData };

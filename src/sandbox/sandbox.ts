@@ -3,23 +3,36 @@
  * killed. It knows no queue and starts no other thread; whoever holds it does.
  */
 
+import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { onAbort } from '../base/signals.ts';
 import { AbortReason } from '../model/abort-reason.ts';
-import type { CapabilityName } from '../model/capability.ts';
 import { ExecError } from '../model/exec-error.ts';
 import type { FuelProfile } from '../model/fuel-profile.ts';
-import type { GuestEvent } from '../model/execution.ts';
+import type { GuestEvent, GuestNote, GuestSpan } from '../model/execution.ts';
+import type { Grant } from '../model/grant.ts';
 import type { RunLimits } from '../model/limits.ts';
+import { answerCodes, type HostAnswer, type OperationName } from '../model/operation.ts';
 import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
-import { ControlBlock } from './control-block.ts';
-import { kernelModule } from './kernel/kernel.ts';
+import { callsMade, ControlBlock } from './control-block.ts';
 import { pluginsHeldMax } from './plugins-held.ts';
-import type { CompiledPlugin, FromSandbox, RunTimings, SandboxData, ToSandbox } from './protocol.ts';
+import type {
+  AnswerMessage,
+  CompiledPlugin,
+  FromSandbox,
+  InstanceCounts,
+  InstanceWish,
+  PluginMessage,
+  RunTimings,
+  SandboxData,
+  ToSandbox,
+} from './protocol.ts';
 import { errorFrom } from './refusal.ts';
 import { warmUpPlugin } from './warm-up.ts';
-import { WorkerThread } from './worker-thread.ts';
+import { messagePorts, WorkerThread } from './worker-thread.ts';
+
+export type { CompiledPlugin, InstanceCounts, InstanceWish } from './protocol.ts';
 
 export interface SandboxCall {
   readonly executionId: string;
@@ -27,8 +40,11 @@ export interface SandboxCall {
   readonly functionName: string;
   readonly input: Uint8Array;
   readonly config: ReadonlyMap<string, string>;
-  readonly capabilities: readonly CapabilityName[];
+  readonly grant: Grant;
   readonly limits: RunLimits;
+  readonly instance: InstanceWish;
+  /** Seed of what the guest sees as randomness; empty for real randomness. */
+  readonly randomSeed: Uint8Array;
   /** Whether the result shall say where the fuel went; default false. */
   readonly profiled?: boolean;
 }
@@ -47,6 +63,10 @@ export interface SandboxRun {
   readonly signal: AbortSignal;
   /** Must not throw. */
   report(event: GuestEvent): void;
+  /** A span that the guest made; must not throw. */
+  traced?(span: GuestSpan): void;
+  /** Answers a host call that the thread cannot. A rejection is a fault of the host, unless the signal has aborted. */
+  answer?(operation: OperationName, request: Uint8Array, fuelLeft: number): Promise<HostAnswer>;
 }
 
 export interface SandboxOptions {
@@ -81,6 +101,8 @@ interface RunningCall {
   readonly call: SandboxCall;
   readonly run: SandboxRun;
   readonly startMs: number;
+  /** What the guest counted under names of its own. */
+  readonly counters: Record<string, number>;
   resolve(result: SandboxResult): void;
   reject(error: ExecError): void;
 }
@@ -92,13 +114,18 @@ export class Sandbox implements AsyncDisposable {
   readonly #stopGraceMs: number;
   /** Keys of the plugins that the thread holds, least recently used first. */
   readonly #held = new Set<string>();
+  /** What the thread kept of each plugin when it last said so. */
+  readonly #counts = new Map<string, InstanceCounts>();
+  readonly #answers: MessagePort;
+  readonly #warming: ((counts: InstanceCounts) => void)[] = [];
   #thread!: WorkerThread<ToSandbox, FromSandbox>;
   #state: SandboxState = 'idle';
   #running: RunningCall | undefined;
   #grace: Disposable | undefined;
 
-  private constructor({ id, clock, stopGraceMs = stopGraceMsDefault }: SandboxOptions) {
+  private constructor({ id, clock, stopGraceMs = stopGraceMsDefault }: SandboxOptions, answers: MessagePort) {
     this.id = id;
+    this.#answers = answers;
     this.#clock = clock;
     this.#stopGraceMs = stopGraceMs;
     this.#control = new ControlBlock();
@@ -106,16 +133,18 @@ export class Sandbox implements AsyncDisposable {
 
   /** Resolves when the thread is ready for a call; rejects SANDBOX_UNAVAILABLE. */
   static async start(options: SandboxOptions): Promise<Sandbox> {
-    const sandbox = new Sandbox(options);
+    const { near, far } = messagePorts();
+    const sandbox = new Sandbox(options, near);
     const data: SandboxData = {
-      kernel: kernelModule(),
       control: sandbox.#control.buffer,
+      answers: far,
       warmUp: warmUpPlugin(),
     };
     sandbox.#thread = await WorkerThread.start<ToSandbox, FromSandbox>({
       entry: new URL('./thread/main.ts', import.meta.url),
       name: `sandbox-${options.id}`,
       data,
+      transfer: [far],
       stackMb: options.stackMb ?? stackMbDefault,
       heapMb: options.heapMb ?? heapMbDefault,
       clock: options.clock,
@@ -144,13 +173,45 @@ export class Sandbox implements AsyncDisposable {
     if (this.#state !== 'idle') return Promise.reject(crashed(undefined));
     const startMs = this.#clock.monotonic();
     this.#control.reset();
-    if (run.signal.aborted) return Promise.resolve(this.#stoppedResult({ call, run, startMs }));
+    if (run.signal.aborted)
+      return Promise.resolve(this.#stoppedResult({ call, run, startMs, counters: Object.create(null) }));
     const { promise, resolve, reject } = Promise.withResolvers<SandboxResult>();
-    this.#running = { call, run, startMs, resolve, reject };
+    this.#running = { call, run, startMs, counters: Object.create(null), resolve, reject };
     this.#state = 'running';
     this.#send(call);
     const listening = onAbort(run.signal, () => this.#stop());
     return promise.finally(() => listening[Symbol.dispose]());
+  }
+
+  /**
+   * Has the thread prepare instances for calls like this one, and says what it keeps
+   * of the plugin then. A call may be run meanwhile. Resolves also when the thread dies.
+   */
+  async warm(call: Pick<SandboxCall, 'plugin' | 'limits'>, warm: number): Promise<InstanceCounts> {
+    const none: InstanceCounts = { prepared: 0, kept: 0, keptBytes: 0 };
+    if (this.#state === 'dead') return none;
+    const { promise, resolve } = Promise.withResolvers<InstanceCounts>();
+    this.#warming.push(resolve);
+    const { plugin, limits } = call;
+    this.#thread.post({ type: 'warm', ...this.#pluginMessage(plugin), limits, warm });
+    void this.ended.then(() => resolve(none));
+    const counts = await promise;
+    if (this.#held.has(plugin.key)) this.#counts.set(plugin.key, counts);
+    return counts;
+  }
+
+  /** What the thread keeps of a plugin, as far as is known; undefined if it does not hold it. */
+  counts(pluginKey: string): InstanceCounts | undefined {
+    return this.#counts.get(pluginKey);
+  }
+
+  /** What the thread keeps, by key of the plugin. */
+  get allCounts(): ReadonlyMap<string, InstanceCounts> {
+    return this.#counts;
+  }
+
+  holds(pluginKey: string): boolean {
+    return this.#held.has(pluginKey);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,25 +220,31 @@ export class Sandbox implements AsyncDisposable {
     await this.#thread.terminate();
   }
 
-  #send({ plugin, functionName, input, config, capabilities, limits, profiled = false }: SandboxCall): void {
+  #send(call: SandboxCall): void {
+    const { functionName, config, grant, limits, instance, randomSeed, profiled = false } = call;
     // The copy has a buffer of its own that can be given away; a Buffer's may be a pool with other callers' bytes.
-    const copy = new Uint8Array(input);
-    const { isNew, forget } = this.#hold(plugin.key);
+    const input = new Uint8Array(call.input);
+    const plugin = this.#pluginMessage(call.plugin);
     this.#thread.post(
       {
         type: 'call',
-        pluginKey: plugin.key,
-        plugin: isNew ? plugin : undefined,
-        forget,
+        ...plugin,
         functionName,
-        input: copy,
+        input,
         config,
-        capabilities,
+        grant,
         limits,
+        instance,
+        randomSeed: new Uint8Array(randomSeed),
         profiled,
       },
-      [copy.buffer],
+      [input.buffer],
     );
+  }
+
+  #pluginMessage(plugin: CompiledPlugin): PluginMessage {
+    const { isNew, forget } = this.#hold(plugin.key);
+    return { pluginKey: plugin.key, plugin: isNew ? plugin : undefined, forget };
   }
 
   /** Notes that the plugin is used, and says which one the thread shall forget for it. */
@@ -186,7 +253,10 @@ export class Sandbox implements AsyncDisposable {
     this.#held.add(key);
     const [oldest] = this.#held;
     const forget = this.#held.size > pluginsHeldMax ? oldest : undefined;
-    if (forget !== undefined) this.#held.delete(forget);
+    if (forget !== undefined) {
+      this.#held.delete(forget);
+      this.#counts.delete(forget);
+    }
     return { isNew, forget };
   }
 
@@ -194,14 +264,44 @@ export class Sandbox implements AsyncDisposable {
     switch (message.type) {
       case 'event':
         this.#control.countTaken();
-        this.#running?.run.report(message.event);
+        this.#take(message.event);
+        return;
+      case 'ask':
+        void this.#respond(message);
         return;
       case 'ended':
+        this.#noteCounts(this.#running?.call.plugin.key, message.counts);
         this.#answer((running) => running.resolve(this.#completed(running, message)));
+        return;
+      case 'warmed':
+        this.#warming.shift()?.(message.counts);
         return;
       case 'failed':
         this.#answer((running) => running.reject(errorFrom(message.error)));
     }
+  }
+
+  #noteCounts(pluginKey: string | undefined, counts: InstanceCounts): void {
+    if (pluginKey !== undefined) this.#counts.set(pluginKey, counts);
+  }
+
+  #take(event: GuestEvent | GuestNote): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    if (event.type === 'span') running.run.traced?.(event.span);
+    else if (event.type === 'counters') addCounters(running.counters, event.counters);
+    else running.run.report(event);
+  }
+
+  /** The thread waits, unless the run was stopped meanwhile: then the answer is nobody's. */
+  async #respond({ number, operation, request, fuelLeft }: Extract<FromSandbox, { type: 'ask' }>): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    const answer = await answerOf(running.run, { operation, request, fuelLeft });
+    if (this.#running !== running) return;
+    const message: AnswerMessage = { number, answer };
+    this.#answers.postMessage(message, []);
+    this.#control.announceAnswer();
   }
 
   #answer(settle: (running: RunningCall) => void): void {
@@ -242,22 +342,27 @@ export class Sandbox implements AsyncDisposable {
 
   #die(cause: Error | undefined): void {
     this.#state = 'dead';
+    this.#counts.clear();
+    this.#answers.close();
     this.#settle((running) => running.reject(crashed(cause)));
   }
 
   /** A guest that ended before the wish to stop reached it has its own outcome. */
   #completed(running: RunningCall, { outcome, timings, profile }: SandboxResult): SandboxResult {
-    const usage = { ...outcome.usage, runMs: this.#runMs(running) };
+    const usage = { ...outcome.usage, counters: running.counters, runMs: this.#runMs(running) };
     if (outcome.name !== 'CANCELED') return { outcome: { ...outcome, usage }, timings, profile };
     const { kind, message } = AbortReason.of(running.run.signal);
     return { outcome: failedOutcome(kind, message, usage, outcome.error.guestStack), timings, profile };
   }
 
-  #stoppedResult(running: Pick<RunningCall, 'call' | 'run' | 'startMs'>): SandboxResult {
+  #stoppedResult(running: Pick<RunningCall, 'call' | 'run' | 'startMs' | 'counters'>): SandboxResult {
     const { kind, message } = AbortReason.of(running.run.signal);
+    const { calls, ...meters } = this.#control.meters;
     const usage: Usage = {
       ...emptyUsage,
-      ...this.#control.meters,
+      ...meters,
+      hostCallsByCapability: callsMade(calls),
+      counters: running.counters,
       fuelIsLowerBound: true,
       inputBytes: running.call.input.length,
       runMs: this.#runMs(running),
@@ -272,4 +377,24 @@ export class Sandbox implements AsyncDisposable {
 
 function crashed(cause: Error | undefined): ExecError {
   return new ExecError('SANDBOX_CRASHED', 'The thread that ran the guest died', { cause });
+}
+
+interface Question {
+  readonly operation: OperationName;
+  readonly request: Uint8Array;
+  readonly fuelLeft: number;
+}
+
+async function answerOf(run: SandboxRun, { operation, request, fuelLeft }: Question): Promise<HostAnswer> {
+  try {
+    if (run.answer === undefined) throw new Error(`Nobody answers "${operation}"`);
+    return await run.answer(operation, request, fuelLeft);
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { code: answerCodes.failed, payload: Buffer.from(text) };
+  }
+}
+
+function addCounters(sums: Record<string, number>, added: Readonly<Record<string, number>>): void {
+  for (const [name, amount] of Object.entries(added)) sums[name] = (sums[name] ?? 0) + amount;
 }

@@ -3,7 +3,7 @@
  * knows nothing of what the thread does.
  */
 
-import { type Transferable, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.ts';
 import { ExecError } from '../model/exec-error.ts';
 import type { ReadyMessage } from './protocol.ts';
@@ -23,6 +23,8 @@ export interface WorkerThreadOptions<Incoming> {
   readonly entry: URL;
   readonly name: string;
   readonly data: unknown;
+  /** Parts of the data that are given away. */
+  readonly transfer?: readonly Transferable[];
   readonly stackMb: number;
   /** JavaScript heap; no WebAssembly memory lies there. */
   readonly heapMb: number;
@@ -92,13 +94,21 @@ export class WorkerThread<Outgoing, Incoming> {
   }
 }
 
+/** The two ends of a channel, none of which keeps its thread alive. */
+export function messagePorts(): { readonly near: MessagePort; readonly far: MessagePort } {
+  const { port1: near, port2: far } = new MessageChannel();
+  near.unref();
+  return { near, far };
+}
+
 /** Nothing of the process reaches the thread: no environment, no arguments, no standard streams. */
-function createWorker({ entry, name, data, stackMb, heapMb }: WorkerThreadOptions<never>): Worker {
+function createWorker({ entry, name, data, transfer = [], stackMb, heapMb }: WorkerThreadOptions<never>): Worker {
   const isTypeScript = entry.pathname.endsWith('.ts');
   const worker = new Worker(isTypeScript ? threadProgram(entry) : entry, {
     eval: isTypeScript,
     name,
     workerData: data,
+    transferList: [...transfer],
     resourceLimits: {
       stackSizeMb: stackMb,
       maxOldGenerationSizeMb: heapMb,

@@ -131,6 +131,11 @@ class OpenTelemetrySpan implements TraceSpan {
     return new OpenTelemetrySpan(span, this.#maker);
   }
 
+  get traceparent(): string {
+    const { traceId, spanId, traceFlags } = this.#span.spanContext();
+    return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+  }
+
   set(attributes: TraceAttributes): void {
     if (!this.#ended) this.#span.setAttributes(attributes);
   }

@@ -10,8 +10,8 @@ import { ByteWriter } from './writer.ts';
 const subsections = { functions: 1, locals: 2, labels: 3 } as const;
 
 export interface FunctionMoves {
-  /** The new index of a function of the original. */
-  moved(index: number): number;
+  /** The new index of a function of the original, ascending as the old ones are; undefined if it is no longer there. */
+  moved(index: number): number | undefined;
   /** Names of functions that the original does not have, by new index, ascending. */
   readonly added: readonly { readonly index: number; readonly name: string }[];
 }
@@ -61,39 +61,47 @@ function rewriteFunctionNames(content: ByteReader, { moved, added }: FunctionMov
       writer.unsigned(next.index).name(next.name);
     }
   };
-  writer.unsigned(count + added.length);
+  let kept = 0;
   for (let left = count; left > 0; left--) {
     const index = moved(content.u32());
+    const name = readName(content);
+    if (index === undefined) continue;
     addUpTo(index);
-    writer.unsigned(index);
-    copyName(content, writer);
+    writer.unsigned(index).sized(name);
+    kept++;
   }
   addUpTo(Number.POSITIVE_INFINITY);
-  return writer.finish();
+  return counted(kept + added.length, writer);
+}
+
+/** A vector of entries that have been written already. */
+function counted(count: number, entries: ByteWriter): Uint8Array {
+  return new ByteWriter().unsigned(count).bytes(entries.finish()).finish();
 }
 
 function rewriteLocalNames(content: ByteReader, { moved }: FunctionMoves): Uint8Array {
   const writer = new ByteWriter();
-  const count = content.count('functions');
-  writer.unsigned(count);
-  for (let left = count; left > 0; left--) {
-    writer.unsigned(moved(content.u32()));
-    const locals = content.count('names');
-    writer.unsigned(locals);
-    for (let rest = locals; rest > 0; rest--) {
-      writer.unsigned(content.u32());
-      copyName(content, writer);
+  let kept = 0;
+  for (let left = content.count('functions'); left > 0; left--) {
+    const index = moved(content.u32());
+    const start = content.offset;
+    for (let rest = content.count('names'); rest > 0; rest--) {
+      content.u32();
+      readName(content);
     }
+    if (index === undefined) continue;
+    writer.unsigned(index).copy(content.bytes, start, content.offset);
+    kept++;
   }
-  return writer.finish();
+  return counted(kept, writer);
 }
 
-/** Copies a name with its length. It need not be UTF-8. */
-function copyName(content: ByteReader, writer: ByteWriter): void {
+/** The bytes of a name, which need not be UTF-8. */
+function readName(content: ByteReader): Uint8Array {
   const length = content.u32();
   const start = content.offset;
   content.skip(length);
-  writer.unsigned(length).copy(content.bytes, start, content.offset);
+  return content.bytes.subarray(start, content.offset);
 }
 
 function unlessDamaged<T>(read: () => T): T | undefined {

@@ -173,7 +173,7 @@ function isGrouped(type: ExternType): type is FunctionType {
   return type.kind === 'function' && type.grouped === true;
 }
 
-/** Whether the adapter hands a function of the type on to the host. */
+/** Whether the host may execute a function of the type. */
 function isExecutable({ parameters, results }: FunctionType): boolean {
   return parameters.length === 0 && (results.length === 0 || (results.length === 1 && results[0] === 'i32'));
 }

@@ -7,23 +7,16 @@
 
 import { type Clamps, clampLimits } from './clamp.ts';
 import type { ExportInfo, ModuleInfo } from './inspect.ts';
-import {
-  moduleHeader,
-  openSection,
-  readLayout,
-  type Section,
-  sectionIds,
-  type SectionName,
-  sectionOrder,
-  sectionRank,
-} from './layout.ts';
+import { moduleHeader, openSection, readLayout, type Section, sectionIds, type SectionName } from './layout.ts';
 import { branchHintSection } from './metering/branch-hints.ts';
 import { type Appended, type MeteredCode, Meter, type MeteringOptions } from './metering/meter.ts';
 import type { OffsetMap } from './metering/offset-map.ts';
+import { MovingCopier } from './moving-copier.ts';
 import { rewriteNames } from './name-section.ts';
 import { shownName, WasmError } from './problem.ts';
 import type { ByteReader } from './reader.ts';
 import { checkReservedNames, exportsOf, lifecycleOf, memoryName } from './rewritten-exports.ts';
+import { inOrder } from './section-writer.ts';
 import {
   type ImportEntry,
   type MemoryEntry,
@@ -46,8 +39,11 @@ import {
 } from './types.ts';
 import { ByteWriter } from './writer.ts';
 
-/** Belongs to every rewritten module that is kept: another version would have written it differently. */
-export const rewriterVersion = 2;
+/**
+ * Belongs to every rewritten module that is kept: another version would have written
+ * it, or merged it with the kernel, differently.
+ */
+export const rewriterVersion = 3;
 
 export interface RewriteOptions {
   /** What all memories and tables together may take. */
@@ -219,13 +215,16 @@ class Rewriter {
         .byte(limits.flags | limitsFlags.max)
         .unsigned(limits.min)
         .unsigned(max);
-      const copier = new MovingCopier(this.#bytes, limits.end, writer, this.#meter);
+      const copier = new MovingCopier(this.#bytes, limits.end, writer, this.#moved);
       for (const reference of references) {
         if (reference.start >= limits.end && reference.end <= entry.end) copier.move(reference);
       }
       copier.copyTo(entry.end);
     });
   }
+
+  /** The function to refer to where the original refers to this one. */
+  readonly #moved = (index: number): number => this.#meter?.referenced(index) ?? index;
 
   /** The contents that change only if fuel is counted. Code comes last, as all that refers to functions must be known. */
   #replaceMetered(meter: Meter): MeteredCode {
@@ -245,7 +244,7 @@ class Rewriter {
     }
     const head = openSection(this.#bytes, section);
     content.unsigned(head.u32() + appended.count);
-    const copier = new MovingCopier(this.#bytes, head.offset, content, this.#meter);
+    const copier = new MovingCopier(this.#bytes, head.offset, content, this.#moved);
     const onFunctionReference = (reference: FunctionReference): void => copier.move(reference);
     read?.(openSection(this.#bytes, section), { ...this.#context, onFunctionReference });
     copier.copyTo(section.end);
@@ -261,31 +260,13 @@ class Rewriter {
   #writeSections(code: MeteredCode | undefined): number {
     let codeStart = 0;
     this.#writer.u8(...moduleHeader);
-    const writeReplaced = (after: number, upTo: number): void => {
-      for (const name of sectionOrder) {
-        const rank = sectionRank(name);
-        if (rank <= after || rank > upTo) continue;
-        if (name === 'code' && code !== undefined) codeStart = this.#writeCode(code);
-        else this.#writeReplaced(name);
-      }
-    };
-    let rankWritten = -1;
-    for (const section of this.#layout) {
-      if (section.name === 'custom') {
-        this.#writeCustom(section);
-        continue;
-      }
-      const rank = sectionRank(section.name);
-      writeReplaced(rankWritten, rank);
-      rankWritten = rank;
-      if (!this.#isReplaced(section.name)) this.#writer.copy(this.#bytes, section.start, section.end);
-    }
-    writeReplaced(rankWritten, Number.POSITIVE_INFINITY);
+    inOrder(this.#layout, (name, section) => {
+      if (name === 'code' && code !== undefined) codeStart = this.#writeCode(code);
+      else if (name === 'custom' && section !== undefined) this.#writeCustom(section);
+      else if (this.#contents.has(name)) this.#writeReplaced(name);
+      else if (section !== undefined) this.#writer.copy(this.#bytes, section.start, section.end);
+    });
     return codeStart;
-  }
-
-  #isReplaced(name: SectionName): boolean {
-    return this.#contents.has(name) || (name === 'code' && this.#meter !== undefined);
   }
 
   #writeReplaced(name: SectionName): void {
@@ -323,33 +304,6 @@ class Rewriter {
   #read<T>(name: SectionName, read: (reader: ByteReader) => T): T | undefined {
     const section = this.#section(name);
     return section === undefined ? undefined : read(openSection(this.#bytes, section));
-  }
-}
-
-/** Copies bytes and puts the new indices of functions in the places of the old ones. */
-class MovingCopier {
-  readonly #bytes: Uint8Array;
-  readonly #to: ByteWriter;
-  readonly #meter: Meter | undefined;
-  #copied: number;
-
-  constructor(bytes: Uint8Array, start: number, to: ByteWriter, meter: Meter | undefined) {
-    this.#bytes = bytes;
-    this.#copied = start;
-    this.#to = to;
-    this.#meter = meter;
-  }
-
-  move({ index, start, end }: FunctionReference): void {
-    if (this.#meter === undefined) return;
-    this.copyTo(start);
-    this.#to.unsigned(this.#meter.referenced(index));
-    this.#copied = end;
-  }
-
-  copyTo(end: number): void {
-    this.#to.copy(this.#bytes, this.#copied, end);
-    this.#copied = end;
   }
 }
 

@@ -12,6 +12,7 @@ import { ExecError } from '../../src/model/exec-error.ts';
 import type { Action, GuestEvent } from '../../src/model/execution.ts';
 import { silentLog } from '../../src/model/log.ts';
 import type { Outcome } from '../../src/model/outcome.ts';
+import { Policy } from '../../src/policy/policy.ts';
 import { wat } from '../helpers/wat.ts';
 import { bytesOf, type Case, type CaseFolder, caseFolders, type Expectation, exampleFolders } from './case-files.ts';
 
@@ -30,6 +31,8 @@ beforeAll(async () => {
     threadsMin: 1,
     threadsMax: 2,
     queueMax: 100,
+    policy: Policy.builtIn,
+    environment: {},
     allowedFeatures: [],
     graceMs: 1_000,
   });
@@ -100,6 +103,7 @@ interface Run {
 async function run(plugin: string, one: Case): Promise<Run> {
   const { timeout_ms: timeoutMs, memory_bytes: memoryBytes, output_bytes: outputBytes } = one.limits ?? {};
   const action: Action = {
+    tenant: 'default',
     plugin,
     function: one.function,
     input: bytesOf(one.input ?? ''),
@@ -111,10 +115,12 @@ async function run(plugin: string, one: Case): Promise<Run> {
     },
     requestId: '',
     labels: new Map(),
+    randomSeed: new Uint8Array(),
+    sessionId: '',
   };
   const handle = engine.executions.start(action);
   const events: GuestEvent[] = [];
-  for await (const { event } of engine.executions.attach(handle.id, 0, new AbortController().signal)) {
+  for await (const { event } of engine.executions.attach(handle, 0, new AbortController().signal)) {
     if (event.type === 'log' || event.type === 'progress') events.push(event);
   }
   const { outcome } = await handle.ended;

@@ -11,9 +11,11 @@ export interface Clients extends Disposable {
   readonly plugins: Client<typeof PluginService>;
 }
 
-export function clientsOf(address: string): Clients {
-  const executions = createClient(ExecutionService, address);
-  const plugins = createClient(PluginService, address);
+/** Clients of a server, on behalf of a tenant if one is given. */
+export function clientsOf(address: string, tenant?: string): Clients {
+  const target = { address, ...(tenant !== undefined && { metadata: { 'caisson-tenant': tenant } }) };
+  const executions = createClient(ExecutionService, target);
+  const plugins = createClient(PluginService, target);
   return {
     executions,
     plugins,

@@ -11,12 +11,20 @@ import { digestOf } from '../../src/base/digest.ts';
 import { AbortReason, type StopKind } from '../../src/model/abort-reason.ts';
 import { type CapabilityName, capabilityNames } from '../../src/model/capability.ts';
 import type { GuestEvent } from '../../src/model/execution.ts';
+import type { Grant } from '../../src/model/grant.ts';
 import { type LimitsAsked, resolveLimits } from '../../src/model/limits.ts';
 import type { Outcome, OutcomeKind } from '../../src/model/outcome.ts';
 import type { CompiledPlugin } from '../../src/sandbox/compiler.ts';
-import { Sandbox, type SandboxCall, type SandboxOptions, type SandboxRun } from '../../src/sandbox/sandbox.ts';
+import {
+  type InstanceWish,
+  Sandbox,
+  type SandboxCall,
+  type SandboxOptions,
+  type SandboxRun,
+} from '../../src/sandbox/sandbox.ts';
 import { compileModule } from '../../src/sandbox/thread/compile.ts';
 import { type ModulePolicy, modulePolicyDefault } from '../../src/wasm/policy.ts';
+import { ampleGrant } from './grants.ts';
 import { watWithNames } from './wat.ts';
 
 /** Imports of everything that a guest can import, under the names that guests here use, and a memory. */
@@ -94,19 +102,24 @@ export interface CallOptions {
   readonly config?: Readonly<Record<string, string>>;
   readonly capabilities?: readonly CapabilityName[];
   readonly limits?: LimitsAsked;
+  readonly grant?: Partial<Grant>;
+  readonly instance?: InstanceWish;
 }
 
 /** A call of "run" with every capability and the default limits. */
 export function callOf(plugin: CompiledPlugin, options: CallOptions = {}): SandboxCall {
   const { functionName = 'run', input = '', config = {}, capabilities = capabilityNames, limits = {} } = options;
+  const { grant = {}, instance = { mode: 'fresh', warm: 0, key: '' } } = options;
   return {
     executionId: 'execution',
     plugin,
     functionName,
     input: typeof input === 'string' ? Buffer.from(input) : input,
     config: new Map(Object.entries(config)),
-    capabilities,
+    grant: { ...ampleGrant, capabilities, ...grant },
     limits: resolveLimits(limits, {}),
+    instance,
+    randomSeed: new Uint8Array(),
   };
 }
 
@@ -120,6 +133,7 @@ export interface RunOptions extends CallOptions {
   /** Stops the call after this time. Default: never. */
   readonly stopAfterMs?: number;
   readonly stopKind?: StopKind;
+  readonly answer?: SandboxRun['answer'];
 }
 
 /** Runs one call, a module in text form or compiled, to its end. */
@@ -127,8 +141,12 @@ export async function runIn(sandbox: Sandbox, plugin: CompiledPlugin | string, o
   const compiled = typeof plugin === 'string' ? compileText(plugin) : plugin;
   const stopping = new AbortController();
   const events: GuestEvent[] = [];
-  const run: SandboxRun = { signal: stopping.signal, report: (event) => events.push(event) };
-  const { stopAfterMs, stopKind = 'TIMEOUT' } = options;
+  const { stopAfterMs, stopKind = 'TIMEOUT', answer } = options;
+  const run: SandboxRun = {
+    signal: stopping.signal,
+    report: (event) => events.push(event),
+    ...(answer && { answer }),
+  };
   using timers = new DisposableStack();
   if (stopAfterMs !== undefined) {
     timers.use(systemClock.after(stopAfterMs, () => stopping.abort(new AbortReason(stopKind))));

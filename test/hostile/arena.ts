@@ -30,6 +30,8 @@ export interface Attack extends RunOptions {
   readonly ends: OutcomeKind | 'OK';
 }
 
+const anyCall = { tenant: 'default', plugin: 'plugin', pluginKey: 'plugin' };
+
 export class Arena implements AsyncDisposable {
   readonly #pool: SandboxPool;
   readonly #threadsBefore: number;
@@ -54,7 +56,7 @@ export class Arena implements AsyncDisposable {
 
   /** Runs the attack, and asserts how it ends and that what comes after it is right. */
   async withstand({ guest, ends, ...options }: Attack): Promise<Ran> {
-    using lease = await this.#pool.lease(never);
+    using lease = await this.#pool.lease(anyCall, never);
     const { sandbox } = lease;
     const ran = await runIn(sandbox, guest, options);
     expect(kindOf(ran.outcome)).toBe(ends);
@@ -67,13 +69,13 @@ export class Arena implements AsyncDisposable {
 
   /** Asserts that the next call is right. */
   async expectSound(): Promise<void> {
-    using lease = await this.#pool.lease(never);
+    using lease = await this.#pool.lease(anyCall, never);
     await expectSound(lease.sandbox);
   }
 
   /** Runs `use` with a thread of the pool. */
   async withSandbox<T>(use: (sandbox: Sandbox) => Promise<T>): Promise<T> {
-    using lease = await this.#pool.lease(never);
+    using lease = await this.#pool.lease(anyCall, never);
     return await use(lease.sandbox);
   }
 

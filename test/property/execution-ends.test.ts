@@ -11,7 +11,7 @@ import { silentLog } from '../../src/model/log.ts';
 import { emptyUsage, failedOutcome, type Outcome } from '../../src/model/outcome.ts';
 import { onAbort } from '../../src/base/signals.ts';
 import { ManualClock, settled } from '../unit/base/manual-clock.ts';
-import { action, ok, registry, version } from '../unit/execution/fakes.ts';
+import { action, grants, ok, registry, version } from '../unit/execution/fakes.ts';
 
 const which = fc.nat(7);
 const step = fc.oneof(
@@ -60,6 +60,7 @@ describe('Executions', () => {
       const executions = new Executions({
         executor: deadlined(guests, clock),
         registry: registry(version()),
+        grants,
         clock,
         log: silentLog,
         graceMs: 20,
@@ -88,7 +89,7 @@ describe('Executions', () => {
           }
           case 'cancel': {
             const handle = handles[step.which];
-            if (handle) cancels.push(executions.cancel(handle.id));
+            if (handle) cancels.push(executions.cancel(handle));
             break;
           }
           case 'run':
@@ -117,9 +118,11 @@ describe('Executions', () => {
         const snapshot = handles[at]?.snapshot();
         expect(snapshot?.stage).toBe('COMPLETED');
         expect(end instanceof ExecError ? snapshot?.failure : snapshot).toEqual(end);
-        expect(executions.get(handles[at]?.id ?? '')).toEqual(snapshot);
+        expect(executions.get({ tenant: 'default', id: handles[at]?.id ?? '' })).toEqual(snapshot);
       }
-      expect(executions.list({ limit: 100, stage: 'COMPLETED' }).executions).toHaveLength(handles.length);
+      expect(executions.list({ tenant: 'default', limit: 100, stage: 'COMPLETED' }).executions).toHaveLength(
+        handles.length,
+      );
       expect(clock.timers).toBe(0);
       expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
     });

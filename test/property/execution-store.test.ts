@@ -6,7 +6,14 @@ import { ExecError } from '../../src/model/exec-error.ts';
 import { ManualClock } from '../unit/base/manual-clock.ts';
 import { facts, ok } from '../unit/execution/fakes.ts';
 
-const bounds = { liveMax: 5, liveInputBytesMax: 1_000, endedMax: 6, endedMsMax: 50, endedBytesMax: 20_000 };
+const bounds = {
+  liveMax: 5,
+  liveInputBytesMax: 1_000,
+  tenantShareMax: 1,
+  endedMax: 6,
+  endedMsMax: 50,
+  endedBytesMax: 20_000,
+};
 
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), inputBytes: fc.nat(600) }) },
@@ -41,7 +48,7 @@ function remembered(ended: readonly Ended[], nowMs: number): readonly string[] {
 function pages(store: ExecutionStore, limit: number): readonly string[] {
   const ids: string[] = [];
   for (let after: string | undefined, first = true; first || after !== undefined; first = false) {
-    const page = store.list({ limit, ...(after !== undefined && { after }) });
+    const page = store.list({ tenant: 'default', limit, ...(after !== undefined && { after }) });
     ids.push(...page.records.map((record) => record.facts.id));
     after = page.next;
   }

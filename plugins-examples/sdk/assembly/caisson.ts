@@ -1,7 +1,7 @@
 /**
- * The Caisson mini-SDK for AssemblyScript: input, output, error, log, config,
- * variables and progress over the Extism ABI. Addresses named "block" are
- * addresses of host blocks, not of this module's memory. It owns no state.
+ * The Caisson mini-SDK for AssemblyScript: every host function over the Extism
+ * ABI, but WASI. Addresses named "block" are addresses of host blocks, not of this
+ * module's memory. What you do not call leaves no import, and needs no capability.
  */
 
 // @ts-ignore: decorator
@@ -44,6 +44,42 @@
 @external("extism:host/env", "log_error") declare function host_log_error(text: u64): void;
 // @ts-ignore: decorator
 @external("extism:host/user", "progress") declare function host_progress(fraction: f64, message: u64, data: u64): void;
+// @ts-ignore: decorator
+@external("extism:host/env", "http_request") declare function host_http_request(request: u64, body: u64): u64;
+// @ts-ignore: decorator
+@external("extism:host/env", "http_status_code") declare function host_http_status_code(): i32;
+// @ts-ignore: decorator
+@external("extism:host/env", "http_headers") declare function host_http_headers(): u64;
+// @ts-ignore: decorator
+@external("extism:host/user", "clock_now") declare function host_clock_now(): i64;
+// @ts-ignore: decorator
+@external("extism:host/user", "clock_monotonic") declare function host_clock_monotonic(): i64;
+// @ts-ignore: decorator
+@external("extism:host/user", "random_bytes") declare function host_random_bytes(length: i64): u64;
+// @ts-ignore: decorator
+@external("extism:host/user", "kv_get") declare function host_kv_get(key: u64): u64;
+// @ts-ignore: decorator
+@external("extism:host/user", "kv_set") declare function host_kv_set(key: u64, value: u64, ttlMs: i64): i32;
+// @ts-ignore: decorator
+@external("extism:host/user", "kv_delete") declare function host_kv_delete(key: u64): i32;
+// @ts-ignore: decorator
+@external("extism:host/user", "kv_compare_and_set") declare function host_kv_compare_and_set(key: u64, expected: u64, value: u64, ttlMs: i64): i32;
+// @ts-ignore: decorator
+@external("extism:host/user", "kv_list") declare function host_kv_list(prefix: u64, after: u64, limit: u32): u64;
+// @ts-ignore: decorator
+@external("extism:host/user", "secret_get") declare function host_secret_get(name: u64): u64;
+// @ts-ignore: decorator
+@external("extism:host/user", "usage_add") declare function host_usage_add(name: u64, amount: i64): void;
+// @ts-ignore: decorator
+@external("extism:host/user", "span_start") declare function host_span_start(name: u64): i64;
+// @ts-ignore: decorator
+@external("extism:host/user", "span_set") declare function host_span_set(id: i64, key: u64, value: u64): void;
+// @ts-ignore: decorator
+@external("extism:host/user", "span_end") declare function host_span_end(id: i64): void;
+// @ts-ignore: decorator
+@external("extism:host/user", "invoke") declare function host_invoke(plugin: u64, name: u64, input: u64): u64;
+// @ts-ignore: decorator
+@external("extism:host/user", "invoke_error") declare function host_invoke_error(): u64;
 
 /** Bytes of input. */
 export function inputLength(): u32 {
@@ -140,6 +176,118 @@ export function progress(fraction: f64, message: string, data: ArrayBuffer | nul
   host_progress(fraction, message.length == 0 ? 0 : textBlock(message), dataBlock);
 }
 
+/** Capability "clock": nanoseconds since 1970. */
+export function clockNow(): i64 {
+  return host_clock_now();
+}
+
+/** Nanoseconds since this run began; never goes back. */
+export function clockMonotonic(): i64 {
+  return host_clock_monotonic();
+}
+
+/** Capability "random": at most 65,536 random bytes. A run with a seed gets the same ones again. */
+export function randomBytes(length: u32): ArrayBuffer {
+  const block = host_random_bytes(length);
+  return block == 0 ? new ArrayBuffer(0) : takeBlock(block);
+}
+
+/** What writes to the kv store return. */
+export namespace Kv {
+  export const OK: i32 = 0;
+  /** For kvDelete: there was nothing. */
+  export const ABSENT: i32 = 1;
+  /** For kvCompareAndSet: something else is there. */
+  export const DIFFERENT: i32 = 1;
+  /** The namespace or the store is full. */
+  export const QUOTA: i32 = 2;
+  /** A key, a value or a time is not as it must be. */
+  export const INVALID: i32 = 3;
+}
+
+/** Capability "kv": a stored value; null if there is none or it is empty. */
+export function kvGet(key: string): ArrayBuffer | null {
+  const block = host_kv_get(textBlock(key));
+  return block == 0 ? null : takeBlock(block);
+}
+
+/** Stores a value of at most 1 MiB for so many milliseconds, 0 meaning for good. */
+export function kvSet(key: string, value: ArrayBuffer, ttlMs: i64 = 0): i32 {
+  return host_kv_set(textBlock(key), bufferBlock(value), ttlMs);
+}
+
+export function kvDelete(key: string): i32 {
+  return host_kv_delete(textBlock(key));
+}
+
+/** Stores a value if the one that is there equals `expected`; null or empty means that there must be none. */
+export function kvCompareAndSet(key: string, expected: ArrayBuffer | null, value: ArrayBuffer, ttlMs: i64 = 0): i32 {
+  return host_kv_compare_and_set(textBlock(key), bufferBlock(expected), bufferBlock(value), ttlMs);
+}
+
+/**
+ * The keys that begin with `prefix` as a JSON array of strings, in order: those after `after`, at most `limit`, 0 meaning
+ * 1,000. No key is left when it is "[]". Null if prefix or after are not as a key must be.
+ */
+export function kvList(prefix: string = "", after: string = "", limit: u32 = 0): string | null {
+  return takeText(host_kv_list(textBlock(prefix), textBlock(after), limit));
+}
+
+/**
+ * Capability "http": sends the request that a JSON object {"url", "method", "headers"} describes. The body of the
+ * response; null if it is empty or there was no response: ask httpStatus.
+ */
+export function httpRequest(request: string, body: ArrayBuffer | null = null): ArrayBuffer | null {
+  const block = host_http_request(textBlock(request), bufferBlock(body));
+  return block == 0 ? null : takeBlock(block);
+}
+
+/** Status of the last response; 0 if the last request got none. */
+export function httpStatus(): i32 {
+  return host_http_status_code();
+}
+
+/** Headers of the last response as a JSON object with lower-case names; null for none. */
+export function httpHeaders(): string | null {
+  return takeText(host_http_headers());
+}
+
+/** Capability "secrets": a secret; null if the operator has set none. */
+export function secret(name: string): ArrayBuffer | null {
+  const block = host_secret_get(textBlock(name));
+  return block == 0 ? null : takeBlock(block);
+}
+
+/** Capability "usage": adds to a counter of the receipt; at most 32 names of at most 64 bytes. */
+export function usageAdd(name: string, amount: i64): void {
+  host_usage_add(textBlock(name), amount);
+}
+
+/** Capability "spans": begins a span within the innermost open one; its id, or 0 after 100 spans, which the others ignore. */
+export function spanStart(name: string): i64 {
+  return host_span_start(textBlock(name));
+}
+
+export function spanSet(id: i64, key: string, value: string): void {
+  host_span_set(id, textBlock(key), textBlock(value));
+}
+
+export function spanEnd(id: i64): void {
+  host_span_end(id);
+}
+
+/** Capability "invoke": calls a function of a plugin, "name" or "name@version"; null if it failed: ask invokeError. */
+export function invoke(plugin: string, name: string, input: ArrayBuffer | null = null): ArrayBuffer | null {
+  const block = host_invoke(textBlock(plugin), textBlock(name), bufferBlock(input));
+  if (block != 0) return takeBlock(block);
+  return invokeError() === null ? new ArrayBuffer(0) : null;
+}
+
+/** How the last invoke failed, as JSON {"outcome", "kind", "message"}; null if it did not. */
+export function invokeError(): string | null {
+  return takeText(host_invoke_error());
+}
+
 /** What AssemblyScript calls when an assertion fails: the message becomes this plugin's error. */
 export function caissonAbort(message: string | null, file: string | null, line: u32, column: u32): void {
   const text = message === null ? "abort" : message;
@@ -151,6 +299,15 @@ export function caissonAbort(message: string | null, file: string | null, line: 
 function textBlock(text: string): u64 {
   const bytes = String.UTF8.encode(text);
   return blockOf(changetype<usize>(bytes), bytes.byteLength);
+}
+
+/** A block of the bytes; none for null. */
+function bufferBlock(bytes: ArrayBuffer | null): u64 {
+  return bytes === null ? 0 : blockOf(changetype<usize>(bytes), bytes.byteLength);
+}
+
+function takeText(block: u64): string | null {
+  return block == 0 ? null : String.UTF8.decode(takeBlock(block));
 }
 
 function takeBlock(block: u64): ArrayBuffer {

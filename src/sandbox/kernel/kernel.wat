@@ -35,6 +35,9 @@
   (import "caisson:host" "config_get" (func $host_config_get (param i64) (result i64)))
   (import "caisson:host" "var_get" (func $host_var_get (param i64) (result i64)))
   (import "caisson:host" "var_set" (func $host_var_set (param i64 i64) (result i32)))
+  (import "caisson:host" "http_request" (func $host_http_request (param i64 i64) (result i64)))
+  (import "caisson:host" "http_headers" (func $host_http_headers (result i64)))
+  (import "caisson:host" "http_status_code" (func $http_status_code (result i32)))
   (import "caisson:host" "log_trace" (func $log_trace (param i64)))
   (import "caisson:host" "log_debug" (func $log_debug (param i64)))
   (import "caisson:host" "log_info" (func $log_info (param i64)))
@@ -49,6 +52,7 @@
   (export "log_warn" (func $log_warn))
   (export "log_error" (func $log_error))
   (export "get_log_level" (func $get_log_level))
+  (export "http_status_code" (func $http_status_code))
 
   ;; For the host alone; admission refuses guests that import them.
   (memory (export "memory") 2 2048)
@@ -283,6 +287,12 @@
   (func (export "var_set") (param $key i64) (param $value i64)
     (if (i32.eq (call $host_var_set (local.get $key) (local.get $value)) (i32.const -1))
       (then (unreachable))))
+
+  (func (export "http_request") (param $request i64) (param $body i64) (result i64)
+    (call $or_stop (call $host_http_request (local.get $request) (local.get $body))))
+
+  (func (export "http_headers") (result i64)
+    (call $or_stop (call $host_http_headers)))
 
   (func $or_stop (param $address i64) (result i64)
     (if (i64.eq (local.get $address) (i64.const -1)) (then (unreachable)))

@@ -1,53 +1,47 @@
 /**
- * One call, from its message to its outcome: a fresh instance, the input, the
- * lifecycle functions, the function, and what came of it. Whatever the guest does
- * becomes an outcome, sooner or later or never; only a fault of the host rejects.
+ * One call, from its message to its outcome: an instance, the lifecycle functions,
+ * the input, the function, and what came of it. Whatever the guest does becomes an
+ * outcome, sooner or later or never; only a fault of the host rejects.
  */
 
 import { assert } from '../../base/assert.ts';
-import type { Clock } from '../../base/clock.ts';
-import type { CallContext, EventSink, GuestBlocks } from '../../capabilities/call-context.ts';
+import type { CallContext, GuestBlocks } from '../../capabilities/call-context.ts';
 import { shownText } from '../../capabilities/guest-text.ts';
-import { type CallFunctions, callFunctions } from '../../capabilities/host-functions.ts';
-import { kernelModule, userModule } from '../../model/capability.ts';
+import { CallFamilies } from '../../capabilities/host-functions.ts';
+import { withoutSecrets } from '../../capabilities/secrets-read.ts';
+import { localAnswers } from '../../capabilities/local/answers.ts';
 import { ExecError } from '../../model/exec-error.ts';
 import type { FuelProfile } from '../../model/fuel-profile.ts';
-import { fixedLimits, type RunLimits } from '../../model/limits.ts';
+import { fixedLimits } from '../../model/limits.ts';
 import { emptyUsage, failedOutcome, type Outcome, type OutcomeKind, type Usage } from '../../model/outcome.ts';
-import { fuelGlobal, growFailedGlobal, meterModule, refuelName } from '../../wasm/metering/reserved.ts';
-import type { ControlBlock } from '../control-block.ts';
+import { reservedPrefix } from '../../wasm/policy.ts';
+import { callsMade } from '../control-block.ts';
 import { hostBytesPerUnit } from '../import-prices.ts';
-import { hostModule } from '../kernel/kernel.ts';
 import type { CallMessage, CompiledPlugin, RunTimings } from '../protocol.ts';
-import { type LinkedFunctions, link } from './extism.ts';
-import { type FuelCounter, FuelTank } from './fuel-tank.ts';
-import { KernelMemory } from './kernel-memory.ts';
+import type { CallServices } from './call-services.ts';
+import { FuelTank } from './fuel-tank.ts';
+import type { GuestInstance } from './guest-instance.ts';
+import type { AskingCall } from './host-caller.ts';
+import type { Instances, Taken } from './instances.ts';
+import { kernelBytesMax } from './kernel-room.ts';
 import { profiledSliceUnits, Profiler } from './profiler.ts';
 import { type Trap, trapOf } from './trap.ts';
-
-/** What a thread lends to each of its calls. */
-export interface CallServices {
-  readonly kernel: WebAssembly.Module;
-  readonly control: ControlBlock;
-  readonly events: EventSink;
-  readonly clock: Clock;
-}
 
 export interface CallResult {
   readonly outcome: Outcome;
   readonly timings: RunTimings;
   /** Present if the call asked for it. */
   readonly profile: FuelProfile | undefined;
+  /** Bytes of memory of an instance that is not kept; 0 if there is none. */
+  readonly garbageBytes: number;
 }
 
-export function runCall(message: CallMessage, plugin: CompiledPlugin, services: CallServices): Promise<CallResult> {
-  return new GuestCall(message, plugin, services).run();
-}
-
-/** What a fresh instance of the guest offers. */
-interface Instance {
-  readonly exports: WebAssembly.Exports;
-  readonly kernel: KernelMemory;
+export function runCall(
+  message: CallMessage,
+  plugin: CompiledPlugin,
+  { services, instances }: { readonly services: CallServices; readonly instances: Instances },
+): Promise<CallResult> {
+  return new GuestCall(message, plugin, services).run(instances);
 }
 
 type Ending = { readonly code: unknown } | { readonly trap: Trap };
@@ -59,11 +53,13 @@ class GuestCall {
   readonly #message: CallMessage;
   readonly #plugin: CompiledPlugin;
   readonly #services: CallServices;
-  readonly #functions: CallFunctions;
+  readonly #context: CallContext;
+  readonly #families: CallFamilies;
   readonly #profiler: Profiler | undefined;
   readonly #tank: FuelTank;
-  #instance: Instance | undefined;
+  #taken: Taken | undefined;
   #stop: { readonly kind: OutcomeKind; readonly message: string } | undefined;
+  #exitCode: number | undefined;
   #fault: { readonly error: unknown } | undefined;
   #hasTrapped = false;
 
@@ -73,66 +69,100 @@ class GuestCall {
     this.#services = services;
     const { control, clock } = services;
     this.#profiler = message.profiled ? new Profiler(plugin.offsets) : undefined;
-    const context = this.#context();
+    this.#context = this.#createContext();
     const watch = watchOf(this.#profiler);
-    this.#tank = new FuelTank({ control, clock, limits: message.limits, watch, onFault: context.fault });
-    this.#functions = callFunctions(context, message.capabilities);
+    this.#tank = new FuelTank({ control, clock, limits: message.limits, watch, onFault: this.#context.fault });
+    this.#families = new CallFamilies(this.#context);
   }
 
-  async run(): Promise<CallResult> {
-    const { clock } = this.#services;
+  async run(instances: Instances): Promise<CallResult> {
+    const { clock, running } = this.#services;
     const instanceStartMs = clock.now();
-    const linkTrap = await this.#link();
+    const linkTrap = await this.#take(instances);
     this.#measureMemory();
     const guestStartMs = clock.now();
-    const ending = linkTrap ? { trap: linkTrap } : this.#runGuest();
-    this.#hasTrapped = 'trap' in ending;
-    const guestEndMs = clock.now();
-    this.#functions.flush();
-    this.#measureMemory();
-    if (this.#fault) throw this.#fault.error;
-    const timings = { instanceStartMs, guestStartMs, guestEndMs };
-    return { outcome: this.#outcomeOf(ending), timings, profile: this.#profiler?.profile };
+    running.enter({ families: this.#families, tank: this.#tank, kernelExhausted: () => this.#kernelExhausted() });
+    try {
+      const ending = linkTrap ? { trap: linkTrap } : this.#runGuest();
+      this.#hasTrapped = 'trap' in ending;
+      const guestEndMs = clock.now();
+      this.#families.flush();
+      this.#measureMemory();
+      if (this.#fault) throw this.#fault.error;
+      const outcome = this.#outcomeOf(ending);
+      const timings = { instanceStartMs, guestStartMs, guestEndMs };
+      return { outcome, timings, profile: this.#profiler?.profile, garbageBytes: this.#giveBack(instances, outcome) };
+    } finally {
+      running.leave();
+    }
   }
 
-  #context(): CallContext {
-    const { config, limits } = this.#message;
+  #createContext(): CallContext {
+    const { config, limits, grant, functionName, input, randomSeed } = this.#message;
     // No guest code runs before the instance is complete, so no host function is called before.
     const blocks: GuestBlocks = {
-      view: (address) => this.#kernel.view(address),
-      write: (bytes) => this.#kernel.write(bytes),
-      free: (address) => this.#kernel.free(address),
+      view: (address) => this.#instance.kernel.view(address),
+      write: (bytes) => this.#instance.kernel.write(bytes),
+      free: (address) => this.#instance.kernel.free(address),
     };
-    const { control, events, clock } = this.#services;
+    const { control, events, clock, host } = this.#services;
+    const instance = (): GuestInstance => this.#instance;
+    const local = localAnswers({ clock, randomSeed });
+    const run = (): AskingCall => ({ call: this.#context, tank: this.#tank, local });
     return {
       events,
       clock,
       meters: control.meters,
-      chargeBytes: (bytes) => this.#tank.charge(Math.ceil(bytes / hostBytesPerUnit)),
       blocks,
       config,
       limits,
-      stop: (kind, message) => {
-        this.#stop ??= { kind, message };
+      grant,
+      functionName,
+      input,
+      randomSeed,
+      get memory() {
+        return instance().memory;
+      },
+      get variables() {
+        return instance().variables;
+      },
+      ask: (operation, request) => host.ask(operation, request, run()),
+      sleep: (ms) => host.sleep(ms, run()),
+      chargeBytes: (bytes) => this.#tank.charge(Math.ceil(bytes / hostBytesPerUnit)),
+      stop: (kind, message) => this.#noteStop(kind, message),
+      exit: (code) => {
+        this.#exitCode ??= code;
+        this.#tank.halt();
       },
       fault: (error) => {
         this.#fault ??= { error };
+        this.#tank.halt();
       },
     };
   }
 
-  get #kernel(): KernelMemory {
-    assert(this.#instance, 'The instance is complete');
-    return this.#instance.kernel;
+  #noteStop(kind: OutcomeKind, message: string): void {
+    this.#stop ??= { kind, message };
+    this.#tank.halt();
   }
 
-  /** Makes the instance. A guest can trap there already, when its segments do not fit its memories. */
-  async #link(): Promise<Trap | undefined> {
-    const { guest, adapter } = this.#plugin;
+  #kernelExhausted(): void {
+    const bytes = kernelBytesMax(this.#message.limits);
+    this.#noteStop('KERNEL_MEMORY', `The guest held more than ${bytes} bytes of kernel memory`);
+  }
+
+  get #instance(): GuestInstance {
+    assert(this.#taken, 'The instance is complete');
+    return this.#taken.instance;
+  }
+
+  /** Gets the instance. A guest can trap there already, when its segments do not fit its memories. */
+  async #take(instances: Instances): Promise<Trap | undefined> {
     try {
-      const { exports } = await link({ kernel: this.#services.kernel, guest, adapter }, this.#linkedFunctions());
-      this.#instance = { exports, kernel: new KernelMemory(exports) };
-      this.#tank.attach(exports[fuelGlobal] as FuelCounter);
+      this.#taken = await instances.take(this.#message, this.#plugin);
+      const { instance } = this.#taken;
+      this.#tank.attach(instance.counter, instance.fuelUsed);
+      instance.fuelUsed = 0;
       return undefined;
     } catch (error) {
       const trap = trapOf(error, this.#plugin.offsets);
@@ -144,55 +174,79 @@ class GuestCall {
     }
   }
 
-  #linkedFunctions(): LinkedFunctions {
-    const { modules } = this.#functions;
-    const kernel_exhausted = (): void => {
-      const bytes = kernelBytesMax(this.#message.limits);
-      this.#stop ??= { kind: 'KERNEL_MEMORY', message: `The guest held more than ${bytes} bytes of kernel memory` };
-    };
-    return {
-      [hostModule]: { ...modules[kernelModule], kernel_exhausted },
-      [userModule]: { ...modules[userModule] },
-      [meterModule]: { [refuelName]: (left) => this.#tank.refuel(left as bigint) },
-    };
+  /** Has the instance kept if it may serve again, and says how much garbage it is otherwise. */
+  #giveBack(instances: Instances, outcome: Outcome): number {
+    if (this.#taken === undefined) return 0;
+    const { instance } = this.#taken;
+    const isIntact = !this.#hasTrapped && !this.#tank.isHalted && this.#tank.verdict === undefined;
+    const isKept = isIntact && outcome.name !== 'DENIED' && instances.keep(this.#message, instance);
+    return isKept ? 0 : instance.memoryBytes;
   }
 
   #runGuest(): Ending {
     const { functionName, input, limits } = this.#message;
-    const fn = this.#function(functionName);
-    this.#kernel.setLimit(kernelBytesMax(limits));
-    assert(this.#kernel.setInput(input), 'The kernel has room for the input');
+    const { kernel } = this.#instance;
+    if (this.#taken?.source === 'REUSED') {
+      kernel.reset();
+      this.#instance.forgiveRefusedMemory();
+    }
+    kernel.setLimit(kernelBytesMax(limits));
+    const fn = this.#instance.function(functionName);
     try {
-      for (const name of this.#plugin.lifecycle) this.#function(name)();
+      this.#initialise(functionName);
+      if (this.#exitCode !== undefined) return { code: this.#exitCode };
+      assert(kernel.setInput(input), 'The kernel has room for the input');
       return { code: fn() };
     } catch (error) {
       const trap = trapOf(error, this.#plugin.offsets);
       if (trap === undefined) throw error;
-      return { trap };
+      return this.#exitCode === undefined ? { trap } : { code: this.#exitCode };
     }
   }
 
-  #function(name: string): () => unknown {
-    const fn = this.#instance?.exports[name];
-    if (typeof fn === 'function') return fn as () => unknown;
-    throw new ExecError('FUNCTION_NOT_FOUND', `The plugin exports no function "${name}" that can be executed`);
+  /** Runs the lifecycle functions, unless they ran ahead or in an earlier call; the one that the call names is the call itself. */
+  #initialise(functionName: string): void {
+    const instance = this.#instance;
+    if (instance.isInitialised) return;
+    instance.isInitialised = true;
+    instance.config = this.#message.config;
+    for (const name of this.#plugin.lifecycle) {
+      if (name === `${reservedPrefix}${functionName}`) continue;
+      this.#runLifecycle(instance.function(name));
+      if (this.#exitCode !== undefined) return;
+    }
+  }
+
+  /** A start function may end its work by exiting with 0, as programs do: it is done then, and the call goes on. */
+  #runLifecycle(fn: () => unknown): void {
+    try {
+      fn();
+    } catch (error) {
+      if (this.#exitCode !== 0) throw error;
+    }
+    if (this.#exitCode !== 0) return;
+    this.#exitCode = undefined;
+    this.#tank.resume();
   }
 
   #measureMemory(): void {
-    const exports = this.#instance?.exports;
-    if (exports === undefined) return;
-    const sizes = this.#plugin.memories.map((name) => (exports[name] as WebAssembly.Memory).buffer.byteLength);
-    this.#services.control.meters.memoryPeakBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    if (this.#taken) this.#services.control.meters.memoryPeakBytes = this.#taken.instance.memoryBytes;
   }
 
+  /** The most telling cause first: a limit, what the guest says itself, the trap, its code. */
   #outcomeOf(ending: Ending): Outcome {
+    const guestStack = 'trap' in ending ? ending.trap.guestStack : [];
+    if (this.#stop) return this.#failed(this.#stop.kind, this.#stop.message, guestStack);
     const refused = this.#refusedFuel(ending);
     if (refused) return refused;
     if ('trap' in ending) return this.#trapped(ending.trap);
     const error = this.#guestError();
     if (error !== undefined) return this.#failed('GUEST_ERROR', error);
     const { code } = ending;
-    if (typeof code === 'number' && code !== 0) return this.#failed('NONZERO_EXIT', `The function returned ${code}`);
+    if (typeof code === 'number' && code !== 0) {
+      const how = this.#exitCode === undefined ? 'function returned' : 'program exited with';
+      return this.#failed('NONZERO_EXIT', `The ${how} ${code}`);
+    }
     return this.#withOutput();
   }
 
@@ -208,10 +262,8 @@ class GuestCall {
     return verdict === 'STOPPED' ? this.#failed('CANCELED', 'The run was stopped', guestStack) : undefined;
   }
 
-  /** The most telling cause first: a limit, then what the guest says itself, then the trap. */
   #trapped({ kind, message, guestStack }: Trap): Outcome {
-    if (this.#stop) return this.#failed(this.#stop.kind, this.#stop.message, guestStack);
-    if (memoryTraps.includes(kind) && this.#isMemoryExhausted()) {
+    if (memoryTraps.includes(kind) && this.#taken?.instance.isMemoryRefused === true) {
       const bytes = this.#message.limits.memoryBytes;
       return this.#failed(
         'GUEST_MEMORY',
@@ -225,20 +277,16 @@ class GuestCall {
       : this.#failed('GUEST_ERROR', error, guestStack);
   }
 
-  /** Whether the guest was refused more memory, or a longer table, before it trapped. */
-  #isMemoryExhausted(): boolean {
-    const flag = this.#instance?.exports[growFailedGlobal] as WebAssembly.Global<'i32'> | undefined;
-    return flag?.value === 1;
-  }
-
   #guestError(): string | undefined {
-    const error = this.#instance?.kernel.error;
+    const error = this.#taken?.instance.kernel.error;
     if (error === undefined) return undefined;
-    return shownText(error, fixedLimits.errorMessageBytes) || 'The guest reported an error without a text';
+    const told = withoutSecrets(this.#context, error, fixedLimits.errorMessageBytes + 1);
+    return shownText(told, fixedLimits.errorMessageBytes) || 'The guest reported an error without a text';
   }
 
   #withOutput(): Outcome {
-    const { outputBytes } = this.#kernel;
+    const written = this.#families.output;
+    const outputBytes = written?.length ?? this.#instance.kernel.outputBytes;
     const { outputBytes: bytesMax } = this.#message.limits;
     if (outputBytes > bytesMax) {
       return this.#failed(
@@ -246,30 +294,35 @@ class GuestCall {
         `The output has ${outputBytes} bytes, limits.output_bytes is ${bytesMax}`,
       );
     }
-    return { name: 'OK', output: this.#kernel.readOutput(), usage: this.#usage(outputBytes) };
+    return { name: 'OK', output: written ?? this.#instance.kernel.readOutput(), usage: this.#usage(outputBytes) };
   }
 
   #failed(kind: OutcomeKind, message: string, guestStack: Trap['guestStack'] = []): Outcome {
     return failedOutcome(
       kind,
       message,
-      { ...this.#usage(0), fuelIsLowerBound: this.#hasTrapped && this.#tank.verdict === undefined },
+      {
+        ...this.#usage(0),
+        fuelIsLowerBound: this.#hasTrapped && this.#tank.verdict === undefined && !this.#tank.isHalted,
+      },
       guestStack,
     );
   }
 
   #usage(outputBytes: number): Usage {
-    const { meters } = this.#services.control;
-    const { used: fuel } = this.#tank;
-    return { ...emptyUsage, ...meters, fuel, inputBytes: this.#message.input.length, outputBytes };
+    const { calls, ...meters } = this.#services.control.meters;
+    return {
+      ...emptyUsage,
+      ...meters,
+      hostCallsByCapability: callsMade(calls),
+      fuel: this.#tank.used,
+      instanceSource: this.#taken?.source ?? 'NONE',
+      inputBytes: this.#message.input.length,
+      outputBytes,
+    };
   }
 }
 
 function watchOf(profiler: Profiler | undefined): { sliceUnits: number; look: () => void } | undefined {
   return profiler && { sliceUnits: profiledSliceUnits, look: () => profiler.look() };
-}
-
-/** Input and output each fit beside whatever else a guest needs. */
-function kernelBytesMax({ inputBytes, outputBytes }: RunLimits): number {
-  return inputBytes + outputBytes + fixedLimits.kernelScratchBytes;
 }

@@ -1,21 +1,20 @@
 /**
- * From untrusted bytes to modules that can be linked: decode, validate, judge,
- * rewrite, compile. Runs in the compiler's thread. It may take long and never
- * runs any of the guest's code.
+ * From untrusted bytes to a module that can be instantiated: decode, validate,
+ * judge, rewrite, join with the kernel, compile. Runs in the compiler's thread. It
+ * may take long and never runs any of the guest's code.
  */
 
 import type { Digest } from '../../base/digest.ts';
 import { boundedText, singleLine } from '../../base/text.ts';
 import { ExecError } from '../../model/exec-error.ts';
-import { buildAdapter } from '../../wasm/adapter.ts';
 import type { FeatureName } from '../../wasm/features.ts';
 import { type ExportInfo, inspectModule, type ModuleInfo } from '../../wasm/inspect.ts';
-import { type ModulePolicy, reservedPrefix, scanPolicy } from '../../wasm/policy.ts';
-import { fuelGlobal, growFailedGlobal } from '../../wasm/metering/reserved.ts';
+import { type ModulePolicy, scanPolicy } from '../../wasm/policy.ts';
 import { byteLocation, WasmError, type WasmProblem } from '../../wasm/problem.ts';
 import { type RewrittenModule, rewriteModule } from '../../wasm/rewrite.ts';
+import { rewrittenSizeProblem } from '../../wasm/rewritten-size.ts';
 import { importPrices } from '../import-prices.ts';
-import { kernelControls } from '../kernel/kernel.ts';
+import { type ComposedModule, composeWithKernel } from '../kernel/compose.ts';
 import type { CompiledPlugin, ModuleAnalysis } from '../protocol.ts';
 
 export interface ModuleRequest {
@@ -24,53 +23,64 @@ export interface ModuleRequest {
   readonly policy: ModulePolicy;
 }
 
-/** All that stands against a module, and what it would become. Does not throw for a bad module. */
-export function analyseModule(request: ModuleRequest): ModuleAnalysis {
-  const { problems, info, rewritten } = examine(request);
-  if (info === undefined) return { problems };
-  if (rewritten === undefined) return { problems, info };
-  const { bytes, memories, tables } = rewritten;
-  return { problems, info, rewrittenBytes: bytes.length, clamped: { memories, tables } };
+/**
+ * All that stands against a module, and what it becomes. Does not throw for a bad
+ * module. Decoding comes first, because its errors say more than V8's; and V8
+ * judges the module as it is, before anything is appended to it.
+ */
+export function analyseModule({ bytes, memoryBytes, policy }: ModuleRequest): ModuleAnalysis {
+  const decoded = attempt(() => inspectModule(bytes));
+  if ('problem' in decoded) return { problems: [decoded.problem] };
+  const info = decoded.value;
+  const invalid = validationProblem(bytes);
+  if (invalid) return { problems: [invalid], info };
+  const problems = [...scanPolicy(info, policy), ...scanContainment(info), ...scanLifecycle(info)];
+  if (problems.length > 0) return { problems, info };
+  const options = { memoryBytesMax: memoryBytes, metering: { importPrices } };
+  const rewritten = attempt(() => rewriteModule(bytes, info, options));
+  if ('problem' in rewritten) return { problems: [rewritten.problem], info };
+  return composed(info, rewritten.value);
 }
 
 /** Throws an ExecError with the first of the module's problems. */
 export function compileModule(request: ModuleRequest, digest: Digest): CompiledPlugin {
-  const { problems, rewritten } = examine(request);
-  const problem = problems[0];
+  const { problems, unlinkable, composed } = analyseModule(request);
+  const problem = problems[0] ?? unlinkable;
   if (problem) throw new ExecError(problem.reason, `${problem.message} (at ${problem.location})`);
-  if (rewritten?.metering === undefined) throw new ExecError('INTERNAL', 'A module without problems was not rewritten');
-  return {
-    key: `${digest}/${request.memoryBytes}`,
-    guest: new WebAssembly.Module(rewritten.bytes),
-    adapter: new WebAssembly.Module(adapterBytes(rewritten)),
-    lifecycle: rewritten.lifecycle,
-    memories: rewritten.memories.map((memory) => memory.name),
-    offsets: rewritten.metering.offsets,
-  };
+  if (composed === undefined) throw new ExecError('INTERNAL', 'A module without problems was not rewritten');
+  const { bytes, ...facts } = composed;
+  return { key: `${digest}/${request.memoryBytes}`, module: new WebAssembly.Module(bytes), ...facts };
 }
 
-interface Examination {
-  readonly problems: readonly WasmProblem[];
-  readonly info?: ModuleInfo;
-  readonly rewritten?: RewrittenModule;
-}
-
-/** Decoding comes first, because its errors say more than V8's. */
-function examine({ bytes, memoryBytes, policy }: ModuleRequest): Examination {
-  const info = attempt(() => inspectModule(bytes));
-  if ('problem' in info) return { problems: [info.problem] };
-  const invalid = validationProblem(bytes);
-  if (invalid) return { problems: [invalid], info: info.value };
-  const problems = [...scanPolicy(info.value, policy), ...scanContainment(info.value), ...scanLifecycle(info.value)];
-  if (problems.length > 0) return { problems, info: info.value };
-  const rewritten = attempt(() =>
-    rewriteModule(bytes, info.value, { memoryBytesMax: memoryBytes, metering: { importPrices } }),
-  );
-  if ('problem' in rewritten) return { problems: [rewritten.problem], info: info.value };
-  if (!WebAssembly.validate(rewritten.value.bytes)) {
-    throw new ExecError('INTERNAL', 'The rewritten module does not validate');
+/** What a module becomes together with the kernel, unless that is more than can be. */
+function composed(info: ModuleInfo, rewritten: RewrittenModule): ModuleAnalysis {
+  const { memories, tables, metering } = rewritten;
+  if (metering === undefined) throw new ExecError('INTERNAL', 'A module was rewritten without counting its fuel');
+  const merged = attempt(() => composeWithKernel({ ...rewritten, metering }));
+  const clamped = { memories, tables };
+  if ('problem' in merged) {
+    const isImport = merged.problem.location.startsWith('import ');
+    const { length: rewrittenBytes } = rewritten.bytes;
+    if (isImport) return { problems: [], info, rewrittenBytes, clamped, unlinkable: merged.problem };
+    return { problems: [merged.problem], info, clamped };
   }
-  return { problems: [], info: info.value, rewritten: rewritten.value };
+  const { length: rewrittenBytes } = merged.value.bytes;
+  const problem = rewrittenSizeProblem(info.sizes.moduleBytes, rewrittenBytes) ?? limitProblem(merged.value);
+  if (problem) return { problems: [problem], info, rewrittenBytes, clamped };
+  return { problems: [], info, rewrittenBytes, clamped, composed: merged.value };
+}
+
+const v8LimitForm = /maximum|exceed|too (many|large|big)|limit/i;
+
+/** Why V8 refuses what the module became, if it does: one of its limits, or else a fault of ours. */
+function limitProblem({ bytes }: ComposedModule): WasmProblem | undefined {
+  const refusal = validationProblem(bytes);
+  if (refusal === undefined) return undefined;
+  if (!v8LimitForm.test(refusal.message)) {
+    throw new ExecError('INTERNAL', 'The rewritten module does not validate', { cause: refusal });
+  }
+  const message = `With fuel counted the module goes over a limit of V8: ${refusal.message}`;
+  return { reason: 'WASM_OVER_LIMIT', location: 'module', message };
 }
 
 function attempt<T>(work: () => T): { readonly value: T } | { readonly problem: WasmProblem } {
@@ -122,7 +132,7 @@ function scanContainment(info: ModuleInfo): readonly WasmProblem[] {
 const lifecycleNames: readonly string[] = ['hs_init', '_initialize', '_start'];
 const plainTypes: readonly string[] = ['i32', 'i64', 'f32', 'f64'];
 
-/** The host calls lifecycle functions itself, so it must be able to write down their types. */
+/** The host calls lifecycle functions itself, with values that it can make. */
 function scanLifecycle(info: ModuleInfo): readonly WasmProblem[] {
   return info.exports
     .filter((entry) => lifecycleNames.includes(entry.name) && entry.type.kind === 'function' && !isPlain(entry))
@@ -136,19 +146,4 @@ function scanLifecycle(info: ModuleInfo): readonly WasmProblem[] {
 function isPlain({ type }: ExportInfo): boolean {
   if (type.kind !== 'function' || type.grouped === true) return false;
   return [...type.parameters, ...type.results].every((valueType) => plainTypes.includes(valueType));
-}
-
-/** What the adapter hands on of the guest: memories, lifecycle, and what can be executed. */
-function adapterBytes({ exports, memories, lifecycle }: RewrittenModule): Uint8Array<ArrayBuffer> {
-  const wanted = new Set([fuelGlobal, growFailedGlobal, ...memories.map((memory) => memory.name), ...lifecycle]);
-  const guestExports = exports.filter((entry) => wanted.has(entry.name) || isExecutable(entry));
-  // Extism assigns imports to a plain object: once "__proto__" is assigned, others can fail.
-  const isPrototype = (entry: ExportInfo): boolean => entry.name === '__proto__';
-  const ordered = [...guestExports.filter((entry) => !isPrototype(entry)), ...guestExports.filter(isPrototype)];
-  return buildAdapter({ guestExports: ordered, kernelExports: kernelControls });
-}
-
-function isExecutable({ name, type }: ExportInfo): boolean {
-  if (type.kind !== 'function' || name.startsWith(reservedPrefix) || type.parameters.length > 0) return false;
-  return type.results.length === 0 || (type.results.length === 1 && type.results[0] === 'i32');
 }

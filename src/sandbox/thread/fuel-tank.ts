@@ -10,7 +10,13 @@ import type { Clock } from '../../base/clock.ts';
 import { isStackOverflow } from '../../capabilities/stack-overflow.ts';
 import type { RunLimits } from '../../model/limits.ts';
 import { fuelSliceUnits } from '../../wasm/metering/costs.ts';
-import type { ControlBlock } from '../control-block.ts';
+
+/** What the tank needs of the memory shared with the main thread. */
+export interface FuelControl {
+  readonly meters: { fuel: number };
+  readonly isStopRequested: boolean;
+  waitForStop(ms: number): void;
+}
 
 /** The counter of a metered module: what is left of the fuel that was granted. */
 export type FuelCounter = WebAssembly.Global<'i64'>;
@@ -19,9 +25,11 @@ export type FuelCounter = WebAssembly.Global<'i64'>;
 const waitMsMin = 2;
 /** The answer on which a guest traps. */
 const refused = -1n;
+/** Of a halted guest: nothing it may still do before its next check brings it near 0. */
+const haltedCounter = -(1n << 62n);
 
 export class FuelTank {
-  readonly #control: ControlBlock;
+  readonly #control: FuelControl;
   readonly #clock: Clock;
   readonly #limit: bigint;
   readonly #cpuPercent: number;
@@ -35,9 +43,11 @@ export class FuelTank {
   #verdict: 'FUEL' | 'STOPPED' | undefined;
   /** What had been used when the guest was refused more: its counter says nothing then. */
   #usedAtRefusal: bigint | undefined;
+  /** What had been used when the guest was halted: its counter is out of the way since. */
+  #usedAtHalt: bigint | undefined;
 
   constructor(options: {
-    readonly control: ControlBlock;
+    readonly control: FuelControl;
     readonly clock: Clock;
     readonly limits: Pick<RunLimits, 'fuel' | 'cpuPercent'>;
     /** Looks at the guest at each slice, which it may want to be smaller than usual: what is counted is the same. */
@@ -55,10 +65,51 @@ export class FuelTank {
     this.#startMs = options.clock.monotonic();
   }
 
-  /** The guest's counter, once there is an instance. From now on the guest runs. */
-  attach(counter: FuelCounter): void {
+  /**
+   * The guest's counter, once there is an instance, and what the instance has used
+   * on this run's account before. From now on the guest runs.
+   */
+  attach(counter: FuelCounter, usedBefore = 0): void {
+    counter.value = 0n;
+    this.#granted = BigInt(usedBefore);
     this.#counter = counter;
     this.#startMs = this.#clock.monotonic();
+  }
+
+  /** Has the guest trap at its next check. */
+  halt(): void {
+    if (this.#usedAtHalt !== undefined) return;
+    this.#usedAtHalt = this.#granted - (this.#counter?.value ?? 0n);
+    if (this.#counter) this.#counter.value = haltedCounter;
+  }
+
+  /** Lets a halted guest go on, as if it had not been. */
+  resume(): void {
+    if (this.#usedAtHalt === undefined || this.#counter === undefined) return;
+    this.#counter.value = this.#granted - this.#usedAtHalt;
+    this.#usedAtHalt = undefined;
+    this.#usedAtRefusal = undefined;
+  }
+
+  /** Has the guest ask for fuel at its next check, although it may have some left. */
+  hurry(): void {
+    if (this.#counter === undefined || this.#usedAtHalt !== undefined || this.#counter.value < 0n) return;
+    this.#granted -= this.#counter.value + 1n;
+    this.#counter.value = -1n;
+  }
+
+  get isHalted(): boolean {
+    return this.#usedAtHalt !== undefined;
+  }
+
+  /** Time that the guest waited in the host is not its use of the processor. */
+  noteWait(ms: number): void {
+    this.#waitedMs += ms;
+  }
+
+  /** Units that the run may still use. */
+  get left(): number {
+    return Math.max(0, Number(this.#limit) - this.used);
   }
 
   /**
@@ -67,12 +118,13 @@ export class FuelTank {
    */
   charge(units: number): void {
     assert(this.#counter, 'Host functions are called by instances');
-    this.#counter.value -= BigInt(units);
+    if (this.#usedAtHalt === undefined) this.#counter.value -= BigInt(units);
   }
 
   /** Units used, as far as the guest has told: exact once it has returned. */
   get used(): number {
-    if (this.#usedAtRefusal !== undefined) return Number(this.#usedAtRefusal);
+    const known = this.#usedAtRefusal ?? this.#usedAtHalt;
+    if (known !== undefined) return Number(known);
     return Number(this.#granted - (this.#counter?.value ?? 0n));
   }
 
@@ -98,6 +150,7 @@ export class FuelTank {
   };
 
   #refuel(left: bigint): bigint {
+    if (this.#usedAtHalt !== undefined) return refused;
     const used = this.#granted - left;
     this.#control.meters.fuel = Number(used);
     this.#onSlice?.();

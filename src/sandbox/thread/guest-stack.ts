@@ -1,18 +1,17 @@
 /**
  * The guest's frames of a stack trace. V8 hands them over one by one, so that no
  * function's name, which the guest chose, can pass for a frame. Positions are
- * given as they are in the module as published; what metering added is left out.
+ * given as they are in the module as published; functions that metering added and
+ * those of the kernel are left out.
  */
 
 import { boundedText, singleLine } from '../../base/text.ts';
 import { fixedLimits } from '../../model/limits.ts';
 import type { GuestFrame } from '../../model/outcome.ts';
-import { type OffsetMap, originalFunctionIndex, originalOffset } from '../../wasm/metering/offset-map.ts';
-import { kernelName } from '../kernel/kernel.ts';
+import { type CodeOrigin, publishedFunctionIndex, publishedOffset } from '../../wasm/merge/code-origin.ts';
 
 const functionNameBytesMax = 256;
 const wasmUrl = 'wasm://wasm/';
-const kernelUrl = `${wasmUrl}${kernelName}-`;
 const functionIndexForm = /:wasm-function\[(\d+)\]:0x[0-9a-f]+\)?$/;
 
 /** Lets errors of this thread carry enough frames. The host's own stand on the same stack. */
@@ -21,11 +20,11 @@ export function keepStackFrames(): void {
 }
 
 /** Frames of the guest, innermost first, of an error whose stack nobody has read yet. */
-export function guestStackOf(error: Error, offsets: OffsetMap): readonly GuestFrame[] {
+export function guestStackOf(error: Error, offsets: CodeOrigin): readonly GuestFrame[] {
   const prepare = Error.prepareStackTrace;
   let frames: readonly GuestFrame[] = [];
   Error.prepareStackTrace = (_error, sites) => {
-    const written = sites.filter(isGuestSite).map((site) => frameOf(site, offsets));
+    const written = sites.filter(isWasmSite).map((site) => frameOf(site, offsets));
     frames = written.filter((frame) => frame !== undefined).slice(0, fixedLimits.guestStackFrames);
     return '';
   };
@@ -37,22 +36,21 @@ export function guestStackOf(error: Error, offsets: OffsetMap): readonly GuestFr
   return frames;
 }
 
-function isGuestSite(site: NodeJS.CallSite): boolean {
-  const url = site.getScriptNameOrSourceURL();
-  return url?.startsWith(wasmUrl) === true && !url.startsWith(kernelUrl);
+function isWasmSite(site: NodeJS.CallSite): boolean {
+  return site.getScriptNameOrSourceURL()?.startsWith(wasmUrl) === true;
 }
 
 /** V8 writes a frame out as in a trace; only there does it give the function's index. */
 type WrittenSite = NodeJS.CallSite & { toString(): string };
 
-/** Undefined for a function that metering added. */
-function frameOf(site: NodeJS.CallSite, offsets: OffsetMap): GuestFrame | undefined {
+/** Undefined for a function that the published module does not have. */
+function frameOf(site: NodeJS.CallSite, offsets: CodeOrigin): GuestFrame | undefined {
   const index = functionIndexForm.exec((site as WrittenSite).toString())?.[1];
-  const functionIndex = originalFunctionIndex(offsets, Number(index ?? 0));
+  const functionIndex = publishedFunctionIndex(offsets, Number(index ?? 0));
   if (functionIndex === undefined) return undefined;
   return {
     function: boundedText(singleLine(site.getFunctionName() ?? ''), functionNameBytesMax),
     functionIndex,
-    offset: originalOffset(offsets, site.getPosition()) ?? 0,
+    offset: publishedOffset(offsets, site.getPosition()) ?? 0,
   };
 }

@@ -4,15 +4,15 @@
  */
 
 import type { GuestBlocks } from '../../capabilities/call-context.ts';
-import { adapterName, type KernelExports } from '../kernel/kernel.ts';
+import { controlName, type KernelExports } from '../kernel/kernel.ts';
 
 export class KernelMemory implements GuestBlocks {
   readonly #kernel: KernelExports;
 
-  /** `exports` are the adapter's. */
+  /** `exports` are those of an instance. */
   constructor(exports: WebAssembly.Exports) {
     const get = <Name extends keyof KernelExports>(name: Name): KernelExports[Name] =>
-      exports[adapterName(name)] as unknown as KernelExports[Name];
+      exports[controlName(name)] as unknown as KernelExports[Name];
     this.#kernel = {
       memory: get('memory'),
       limit: get('limit'),
@@ -24,11 +24,17 @@ export class KernelMemory implements GuestBlocks {
       length: get('length'),
       free: get('free'),
       set_input: get('set_input'),
+      reset: get('reset'),
     };
   }
 
   setLimit(bytes: number): void {
     this.#kernel.limit.value = BigInt(bytes);
+  }
+
+  /** Forgets all blocks, input, output and error, bytes included. */
+  reset(): void {
+    this.#kernel.reset();
   }
 
   /** Whether there was room for it. */

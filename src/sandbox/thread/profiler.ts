@@ -1,7 +1,7 @@
 /** Looks at the guest's stack at every slice of fuel, and counts who was there. Belongs to one call. */
 
 import type { FuelProfile } from '../../model/fuel-profile.ts';
-import type { OffsetMap } from '../../wasm/metering/offset-map.ts';
+import type { CodeOrigin } from '../../wasm/merge/code-origin.ts';
 import { guestStackOf } from './guest-stack.ts';
 
 /** Units between two looks: fine enough for runs of a few milliseconds. */
@@ -17,11 +17,11 @@ interface Counted {
 }
 
 export class Profiler {
-  readonly #offsets: OffsetMap;
+  readonly #offsets: CodeOrigin;
   readonly #counted = new Map<number, Counted>();
   #slices = 0;
 
-  constructor(offsets: OffsetMap) {
+  constructor(offsets: CodeOrigin) {
     this.#offsets = offsets;
   }
 

@@ -6,7 +6,7 @@
 import { boundedText, singleLine } from '../../base/text.ts';
 import { isStackOverflow } from '../../capabilities/stack-overflow.ts';
 import type { GuestFrame, OutcomeKind } from '../../model/outcome.ts';
-import type { OffsetMap } from '../../wasm/metering/offset-map.ts';
+import type { CodeOrigin } from '../../wasm/merge/code-origin.ts';
 import { guestStackOf } from './guest-stack.ts';
 
 export interface Trap {
@@ -25,7 +25,7 @@ const forms: readonly (readonly [RegExp, OutcomeKind])[] = [
 ];
 
 /** The trap behind something thrown by a guest; undefined if it is none, but a fault of the host. */
-export function trapOf(thrown: unknown, offsets: OffsetMap): Trap | undefined {
+export function trapOf(thrown: unknown, offsets: CodeOrigin): Trap | undefined {
   if (thrown instanceof WebAssembly.Exception) {
     return { kind: 'UNCAUGHT_EXCEPTION', message: 'The guest threw an exception that nobody caught', guestStack: [] };
   }
@@ -38,7 +38,7 @@ function runtimeErrorKind(message: string): OutcomeKind {
   return forms.find(([form]) => form.test(message))?.[1] ?? 'TRAP';
 }
 
-function trap(kind: OutcomeKind, error: Error, offsets: OffsetMap): Trap {
+function trap(kind: OutcomeKind, error: Error, offsets: CodeOrigin): Trap {
   const message = `The guest trapped: ${boundedText(singleLine(error.message), messageBytesMax)}`;
   return { kind, message, guestStack: guestStackOf(error, offsets) };
 }

@@ -4,7 +4,29 @@
  */
 
 import { resolveLimits } from '../../model/limits.ts';
+import type { Grant } from '../../model/grant.ts';
 import type { CallMessage, CompiledPlugin } from '../protocol.ts';
+
+const noGrant: Grant = {
+  tenant: '',
+  plugin: '',
+  capabilities: [],
+  http: {
+    askedHosts: [],
+    targets: [],
+    requestBytesMax: 0,
+    responseBytesMax: 0,
+    timeoutMsMax: 0,
+    connectionsMax: 0,
+    requestsMax: 0,
+    requestsPerSecond: 0,
+    redirectsMax: 0,
+  },
+  kv: { bytesMax: 0, keysMax: 0 },
+  wasi: { fileBytesMax: 0, descriptorsMax: 0, inodesMax: 0, mounts: [] },
+  invoke: { plugins: [], depthMax: 0 },
+  secrets: [],
+};
 
 /** Name of the only function of the warm-up's plugin. */
 export const warmUpFunction = 'warm_up';
@@ -18,8 +40,10 @@ export function warmUpCall(plugin: CompiledPlugin): CallMessage {
     functionName: warmUpFunction,
     input: new Uint8Array(),
     config: new Map(),
-    capabilities: [],
+    grant: noGrant,
     limits: resolveLimits({}, {}),
+    instance: { mode: 'fresh', warm: 0, key: '' },
+    randomSeed: new Uint8Array(),
     profiled: false,
   };
 }

@@ -1,9 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { callFunctions } from '../../../src/capabilities/host-functions.ts';
+import { CallFamilies, linkedFunctions } from '../../../src/capabilities/host-functions.ts';
 import { capabilities, capabilityNames, kernelModule, userModule } from '../../../src/model/capability.ts';
-import { callHost, fakeCall, textAt } from './fakes.ts';
+import { type CallContext, RunStopped } from '../../../src/capabilities/call-context.ts';
+import type { CapabilityName } from '../../../src/model/capability.ts';
+import { callHost, fakeCall, fakeGrant, textAt } from './fakes.ts';
 
-describe('callFunctions', () => {
+/** All host functions, serving one call. */
+function callFunctions(call: CallContext, granted: readonly CapabilityName[]) {
+  const families = new CallFamilies({ ...call, grant: { ...fakeGrant, capabilities: granted } });
+  return { modules: linkedFunctions(() => families), flush: () => families.flush() };
+}
+
+describe('linkedFunctions', () => {
   test('gives every function of every capability, granted or not', () => {
     for (const granted of [[], capabilityNames]) {
       const { modules } = callFunctions(fakeCall(), granted);
@@ -25,6 +33,27 @@ describe('callFunctions', () => {
     callHost(kernel, 'get_log_level');
     callHost(modules[userModule] ?? {}, 'progress', 0, 0n, 0n);
     expect(call.meters.hostCalls).toBe(3);
+    expect(call.meters.calls).toMatchObject({ config: 1, log: 1, progress: 1, vars: 0 });
+  });
+
+  test('stops a guest that makes more calls than its limit', () => {
+    const call = fakeCall({ limits: { hostCalls: 2 } });
+    const kernel = callFunctions(call, capabilityNames).modules[kernelModule] ?? {};
+    expect([1, 2].map(() => callHost(kernel, 'get_log_level'))).toEqual([0, 0]);
+    expect(call.stops).toEqual([]);
+    expect(callHost(kernel, 'get_log_level')).toBe(-1);
+    expect(call.stops).toMatchObject([{ kind: 'HOST_CALLS' }]);
+  });
+
+  test('answers without a word when the run was stopped while the host function waited', () => {
+    const call = fakeCall({
+      answer: () => {
+        throw new RunStopped();
+      },
+    });
+    const { modules } = callFunctions(call, capabilityNames);
+    expect(callHost(modules[userModule] ?? {}, 'clock_now')).toBe(0n);
+    expect(call.faults).toEqual([]);
   });
 
   test('makes families that were not granted inert', () => {

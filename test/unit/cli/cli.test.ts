@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ExecError } from '../../../src/model/exec-error.ts';
 import { runCli } from './harness.ts';
 
@@ -13,11 +13,13 @@ const commands = [
   ['plugin', 'start'],
   ['plugin', 'stop'],
   ['plugin', 'retire'],
+  ['plugin', 'warm'],
   ['plugin', 'delete'],
   ['executions', 'list'],
   ['executions', 'show'],
   ['executions', 'cancel'],
   ['executions', 'attach'],
+  ['server', 'info'],
   ['doctor'],
 ];
 
@@ -60,6 +62,8 @@ describe('A usage error', () => {
     [['exec', 'echo', 'f', '-c', 'novalue'], 'Expected key=value'],
     [['plugin', 'list', '--limit', '0'], 'from 1 to 100000'],
     [['plugin', 'list', '--address', 'nonsense'], 'host:port or unix:/path'],
+    [['plugin', 'list', '--tenant', 'No'], 'A tenant must have 1 to 63 lowercase letters'],
+    [['plugin', 'warm', 'echo@1.0.0', '--threads', '1025'], 'from 0 to 1024'],
   ])('%j is one line on stderr and exit code 2', async (words, message) => {
     const run = await runCli(words);
     expect(run).toMatchObject({ exitCode: 2, stdout: '', addresses: [] });
@@ -69,6 +73,30 @@ describe('A usage error', () => {
 
   test('does not carry a control character to the terminal', async () => {
     expect((await runCli(['exec', 'echo', 'f', '--\u001b[2J'])).stderr).not.toContain('\u001b');
+  });
+});
+
+describe('The tenant', () => {
+  const fakes = { plugins: { listPlugins: () => Promise.resolve({ plugins: [], nextPageToken: '' }) } };
+
+  test('is given before or after the command, or left to the server', async () => {
+    expect((await runCli(['--tenant', 'acme', 'plugin', 'list'], fakes)).tenants).toEqual(['acme']);
+    expect((await runCli(['plugin', 'list', '--tenant', 'acme'], fakes)).tenants).toEqual(['acme']);
+    expect((await runCli(['plugin', 'list'], fakes)).tenants).toEqual([undefined]);
+  });
+
+  test('is in the help of every command, with its variable', async () => {
+    for (const words of [[], ...commands]) {
+      const { stdout } = await runCli([...words, '--help']);
+      expect(stdout, words.join(' ')).toMatch(/--tenant <name> .*\s.*CAISSON_TENANT/);
+    }
+  });
+
+  test('is taken from the environment, which the command line overrides', async () => {
+    vi.stubEnv('CAISSON_TENANT', 'from-environment');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect((await runCli(['plugin', 'list'], fakes)).tenants).toEqual(['from-environment']);
+    expect((await runCli(['plugin', 'list', '--tenant', 'acme'], fakes)).tenants).toEqual(['acme']);
   });
 });
 

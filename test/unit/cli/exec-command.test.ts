@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, describe, expect, test } from 'vitest';
 import { CallError } from '../../../src/client/call-error.ts';
-import { type ExecuteStreamRequest, LogLevel, Outcome, Stage } from '../../../src/gen/caisson/v1/execution_pb.ts';
+import {
+  type ExecuteStreamRequest,
+  InstanceSource,
+  LogLevel,
+  Outcome,
+  Stage,
+} from '../../../src/gen/caisson/v1/execution_pb.ts';
+import { capabilityNames } from '../../../src/model/capability.ts';
 import { ended, events, responses, runCli } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
@@ -34,7 +41,7 @@ describe('exec', () => {
   test('sends what the options say', async () => {
     const { requests, executions } = server(okEvents);
     const words =
-      'exec echo@1.0.0 reverse -c a=1 -c b=x=y -t 1.5s --fuel 5000000000 -m 2MiB --output-limit 1KiB -l who=me --request-id r1';
+      'exec echo@1.0.0 reverse -c a=1 -c b=x=y -t 1.5s --fuel 5000000000 -m 2MiB --output-limit 1KiB -l who=me --request-id r1 --host-calls 9 --seed 0x01fF --session s1';
     const run = await runCli([...words.split(' '), '--address', 'unix:/x.sock'], { executions, stdin: 'piped' });
     expect(run.addresses).toEqual(['unix:/x.sock']);
     expect(requests).toEqual([
@@ -48,9 +55,12 @@ describe('exec', () => {
           fuel: 5_000_000_000n,
           memoryBytes: 2_097_152n,
           outputBytes: 1_024n,
+          hostCalls: 9n,
         },
         requestId: 'r1',
         labels: { who: 'me' },
+        randomSeed: new Uint8Array([1, 255]),
+        sessionId: 's1',
         detached: false,
       },
     ]);
@@ -133,6 +143,7 @@ describe('exec', () => {
     [Outcome.TIMED_OUT, 14, 'TIMED_OUT'],
     [Outcome.CANCELED, 15, 'CANCELED'],
     [Outcome.OUTPUT_TOO_LARGE, 16, 'OUTPUT_TOO_LARGE'],
+    [Outcome.DENIED, 17, 'DENIED'],
   ])('outcome %s is exit code %s', async (outcome, exitCode, name) => {
     const run = await runCli(['exec', 'echo', 'echo'], server(failed(outcome)));
     expect(run).toMatchObject({ exitCode, stdout: '', stderr: `caisson: ${name} (KIND): what happened\n` });
@@ -187,6 +198,30 @@ describe('exec', () => {
       'caisson: TRAP echo@1.0.0 e-1: wall 1.25 s, queue 0 ms, run 0 ms, fuel 0, memory 1.5 MiB, in 0 B, out 0 B, 2 host calls, 0 progress events, 4 log lines dropped',
       '',
     ]);
+  });
+
+  test('shows in the receipt what was called, what the guest counted, and where the instance came from', async () => {
+    const usage = {
+      hostCalls: 6n,
+      hostCallsByCapability: { log: 1n, kv: 5n },
+      counters: { 'tokens\u0007': 12_345n, debt: -2n },
+      instanceSource: InstanceSource.REUSED,
+    };
+    const list = events(ended({ outcome: Outcome.OK, usage }));
+    const run = await runCli(['exec', 'echo', 'echo', '-v'], server(list));
+    expect(run.stderr).toMatch(
+      /, 6 host calls \(kv 5, log 1\), 0 progress events, instance reused, tokens\\u0007 12,345, debt -2\n$/,
+    );
+    const json = await runCli(['exec', 'echo', 'echo', '--json'], server(list));
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      usage: { hostCallsByCapability: { kv: '5' }, counters: { debt: '-2' }, instanceSource: 'INSTANCE_SOURCE_REUSED' },
+    });
+  });
+
+  test('takes a seed as text that is no hex', async () => {
+    const { requests, executions } = server(okEvents);
+    await runCli(['exec', 'echo', 'echo', '--seed', 'salt'], { executions });
+    expect(Buffer.from(requests[0]?.randomSeed ?? []).toString()).toBe('salt');
   });
 
   test('draws a progress bar on a terminal only, and takes it away', async () => {
@@ -333,6 +368,9 @@ describe('run', () => {
           limits: { fuel: 7 },
           requestId: '',
           labels: new Map(),
+          randomSeed: new Uint8Array(),
+          sessionId: '',
+          tenant: 'default',
         },
         allowedFeatures: ['threads'],
       },
@@ -340,12 +378,12 @@ describe('run', () => {
     expect(run.addresses).toEqual([]);
   });
 
-  test('grants everything to a module without a manifest', async () => {
+  test('lets a module without a manifest ask for all that needs no names', async () => {
     const run = await runCli(['run', moduleFile('My Module_2'), 'go'], { runFile: okRun });
     expect(JSON.parse(run.ran[0]?.manifestText ?? '')).toEqual({
       name: 'my-module-2',
       version: '0.0.0',
-      capabilities: ['config', 'vars', 'log', 'progress'],
+      capabilities: capabilityNames.filter((name) => !['http', 'secrets'].includes(name)),
     });
   });
 

@@ -3,7 +3,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { createCli } from '../../../src/cli/cli.ts';
-import type { Connection } from '../../../src/cli/connection.ts';
+import type { Connection, Target } from '../../../src/cli/connection.ts';
 import type { CliDependencies, DoctorCheck, RunOptions, ServeOptions } from '../../../src/cli/dependencies.ts';
 import {
   type ExecutionEvent,
@@ -16,8 +16,9 @@ export interface CliRun {
   readonly stdout: string;
   readonly stdoutBytes: Uint8Array;
   readonly stderr: string;
-  /** Addresses that were connected to. */
+  /** Addresses that were connected to, and for whom. */
   readonly addresses: readonly string[];
+  readonly tenants: readonly (string | undefined)[];
   readonly served: readonly ServeOptions[];
   readonly ran: readonly RunOptions[];
 }
@@ -30,10 +31,12 @@ export interface CliFakes {
   /** Methods of the services that the command may call. */
   readonly plugins?: object;
   readonly executions?: object;
+  readonly admin?: object;
   readonly health?: object;
   readonly checks?: readonly DoctorCheck[];
   readonly runFile?: CliDependencies['runFile'];
   readonly inspectModule?: CliDependencies['inspectModule'];
+  readonly explainGrant?: CliDependencies['explainGrant'];
   /** Called with what interrupts the command. */
   readonly onListening?: (interrupt: () => void) => void;
   /** Replaces stdout. */
@@ -44,7 +47,7 @@ export async function runCli(words: readonly string[], fakes: CliFakes = {}): Pr
   const stdout = fakes.stdout ?? new PassThrough();
   const stderr = Object.assign(new PassThrough(), { isTTY: fakes.isTerminal === true, columns: 80 });
   const [stdoutBytes, stderrBytes] = [collect(stdout), collect(stderr)];
-  const addresses: string[] = [];
+  const targets: Target[] = [];
   const served: ServeOptions[] = [];
   const ran: RunOptions[] = [];
   const dependencies: CliDependencies = {
@@ -60,8 +63,8 @@ export async function runCli(words: readonly string[], fakes: CliFakes = {}): Pr
       fakes.onListening?.(listener);
       return { [Symbol.dispose]: () => {} };
     },
-    connect: (address) => {
-      addresses.push(address);
+    connect: (target) => {
+      targets.push(target);
       return connection(fakes);
     },
     serve: (options) => {
@@ -73,6 +76,7 @@ export async function runCli(words: readonly string[], fakes: CliFakes = {}): Pr
       return (fakes.runFile ?? notFaked)(options, signal);
     },
     inspectModule: (options) => (fakes.inspectModule ?? notFaked)(options),
+    explainGrant: (options) => (fakes.explainGrant ?? notFaked)(options),
     diagnose: () => Promise.resolve(fakes.checks ?? []),
   };
   const exitCode = await createCli(dependencies).run(words);
@@ -82,7 +86,8 @@ export async function runCli(words: readonly string[], fakes: CliFakes = {}): Pr
     stdout: bytes.toString(),
     stdoutBytes: bytes,
     stderr: Buffer.concat(stderrBytes).toString(),
-    addresses,
+    addresses: targets.map(({ address }) => address),
+    tenants: targets.map(({ tenant }) => tenant),
     served,
     ran,
   };
@@ -94,12 +99,13 @@ function collect(stream: PassThrough): Uint8Array[] {
   return chunks;
 }
 
-function connection({ plugins, executions, health }: CliFakes): Connection {
+function connection({ plugins, executions, admin, health }: CliFakes): Connection {
   const service = (methods: object | undefined): object =>
     new Proxy(methods ?? {}, { get: (target, name) => Reflect.get(target, name) ?? notFaked });
   return {
     plugins: service(plugins),
     executions: service(executions),
+    admin: service(admin),
     health: service(health),
     [Symbol.dispose]: () => {},
   } as unknown as Connection;

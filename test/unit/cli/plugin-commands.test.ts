@@ -5,7 +5,13 @@ import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { UploadPart } from '../../../src/cli/connection.ts';
 import { digestOf } from '../../../src/base/digest.ts';
-import { PluginState, PluginVersionSchema, ValidationReportSchema } from '../../../src/gen/caisson/v1/plugin_pb.ts';
+import {
+  DeletePluginResponseSchema,
+  PluginHealthState,
+  PluginState,
+  PluginVersionSchema,
+  ValidationReportSchema,
+} from '../../../src/gen/caisson/v1/plugin_pb.ts';
 import { runCli } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
@@ -26,6 +32,12 @@ const plugin = create(PluginVersionSchema, {
   functions: ['go', 'stop\u001b[0m'],
   sizeBytes: 2_048n,
   createTime: { seconds: 1_700_000_000n },
+  health: {
+    state: PluginHealthState.DEGRADED,
+    reasons: ['5 of the last 20 runs trapped', 'hot\u0007'],
+    changeTime: { seconds: 1_700_000_060n },
+    checkTime: { seconds: 1_700_000_090n },
+  },
 });
 
 /** A service that takes uploads and answers with the same. */
@@ -131,8 +143,8 @@ describe('plugin list', () => {
       plugins: { listPlugins: () => Promise.resolve({ plugins: [plugin], nextPageToken: '' }) },
     });
     expect(run.stdout).toBe(
-      'NAME  VERSION  STATE    SIZE     FUNCTIONS         PUBLISHED\n' +
-        'tiny  1.0.0    running  2.0 KiB  go stop\\u001b[0m  2023-11-14T22:13:20.000Z\n',
+      'NAME  VERSION  STATE    HEALTH    SIZE     FUNCTIONS         PUBLISHED\n' +
+        'tiny  1.0.0    running  degraded  2.0 KiB  go stop\\u001b[0m  2023-11-14T22:13:20.000Z\n',
     );
   });
 
@@ -156,7 +168,13 @@ describe('plugin list', () => {
 describe('plugin show', () => {
   test('prints what is known', async () => {
     const run = await runCli(['plugin', 'show', 'tiny'], { plugins: { getPlugin: () => Promise.resolve({ plugin }) } });
-    expect(run.stdout).toContain('plugin:       tiny@1.0.0\nstate:        running\ndigest:       sha256:ab\n');
+    expect(run.stdout).toContain(
+      'plugin:       tiny@1.0.0\n' +
+        'state:        running\n' +
+        'health:       degraded since 2023-11-14T22:14:20.000Z: 5 of the last 20 runs trapped; hot\\u0007\n' +
+        'checked:      2023-11-14T22:14:50.000Z\n' +
+        'digest:       sha256:ab\n',
+    );
     expect(run.stdout).toContain('capabilities: none\n');
   });
 });
@@ -173,10 +191,48 @@ describe('plugin start, stop, retire and delete', () => {
     expect(asked).toEqual([{ plugin: 'tiny@1.0.0' }]);
   });
 
-  test('delete says what is gone', async () => {
-    const run = await runCli(['plugin', 'delete', 'tiny@1.0.0'], {
-      plugins: { deletePlugin: () => Promise.resolve({}) },
+  test.each([
+    [0n, 0n, 'Deleted tiny@1.0.0\n'],
+    [3n, 2_048n, 'Deleted tiny@1.0.0, and with it 3 keys (2.0 KiB) that its runs had stored\n'],
+  ])('delete says what is gone: %s keys', async (storageKeysDeleted, storageBytesDeleted, stdout) => {
+    const deleted = create(DeletePluginResponseSchema, { storageKeysDeleted, storageBytesDeleted });
+    const asked: object[] = [];
+    const deletePlugin = (request: object) => {
+      asked.push(request);
+      return Promise.resolve(deleted);
+    };
+    const run = await runCli(['plugin', 'delete', 'tiny@1.0.0'], { plugins: { deletePlugin } });
+    expect(run).toMatchObject({ exitCode: 0, stdout });
+    const json = await runCli(['plugin', 'delete', 'tiny@1.0.0', '--keep-storage', '--json'], {
+      plugins: { deletePlugin },
     });
-    expect(run).toMatchObject({ exitCode: 0, stdout: 'Deleted tiny@1.0.0\n' });
+    expect(JSON.parse(json.stdout)).toEqual({
+      storageKeysDeleted: String(storageKeysDeleted),
+      storageBytesDeleted: String(storageBytesDeleted),
+    });
+    expect(asked).toEqual([
+      { plugin: 'tiny@1.0.0', keepStorage: false },
+      { plugin: 'tiny@1.0.0', keepStorage: true },
+    ]);
+  });
+});
+
+describe('plugin warm', () => {
+  test('says how many instances are ready', async () => {
+    const asked: object[] = [];
+    const warmPlugin = (request: object) => {
+      asked.push(request);
+      return Promise.resolve({ plugin, threads: 2, instances: 4 });
+    };
+    const run = await runCli(['plugin', 'warm', 'tiny@1.0.0'], { plugins: { warmPlugin } });
+    expect(run).toMatchObject({ exitCode: 0, stdout: 'tiny@1.0.0 has 4 instances ready on 2 threads\n' });
+    const json = await runCli(['plugin', 'warm', 'tiny@1.0.0', '--threads', '2', '--json'], {
+      plugins: { warmPlugin },
+    });
+    expect(JSON.parse(json.stdout)).toMatchObject({ plugin: { name: 'tiny' }, threads: 2, instances: 4 });
+    expect(asked).toEqual([
+      { plugin: 'tiny@1.0.0', threads: 0 },
+      { plugin: 'tiny@1.0.0', threads: 2 },
+    ]);
   });
 });

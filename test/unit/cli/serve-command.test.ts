@@ -26,6 +26,7 @@ describe('serve', () => {
         graceMs: 10_000,
         logLevel: 'info',
         allowedFeatures: [],
+        policyPath: undefined,
         publish: [],
       },
     ]);
@@ -42,6 +43,7 @@ describe('serve', () => {
     CAISSON_GRACE_SECONDS: '2',
     CAISSON_LOG_LEVEL: 'debug',
     CAISSON_ALLOW_WASM_FEATURE: 'threads,memory64',
+    CAISSON_POLICY: '/policy.json',
   };
   const options = {
     grpc: { host: '::1', port: 0 },
@@ -54,6 +56,7 @@ describe('serve', () => {
     graceMs: 2_000,
     logLevel: 'debug',
     allowedFeatures: ['threads', 'memory64'],
+    policyPath: '/policy.json',
     publish: [],
   };
 

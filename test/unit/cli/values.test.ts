@@ -6,7 +6,9 @@ import {
   parseDuration,
   parseHostPort,
   parseListener,
+  parseSeed,
   parseSize,
+  parseTenant,
   wholeNumber,
 } from '../../../src/cli/values.ts';
 
@@ -99,5 +101,26 @@ describe('addresses', () => {
     expect(parseAddress('unix:/run/x.sock')).toBe('unix:/run/x.sock');
     expect(parseAddress('[::1]:5')).toBe('[::1]:5');
     for (const text of ['unix:', 'http://x:1/', '50051']) expect(() => parseAddress(text), text).toThrow('unix:/path');
+  });
+});
+
+describe('seeds', () => {
+  test.each([
+    ['0x00ff', [0, 255]],
+    ['0xABcd', [0xab, 0xcd]],
+    ['0xabc', [...Buffer.from('0xabc')]],
+    ['0x', [...Buffer.from('0x')]],
+    ['salt', [...Buffer.from('salt')]],
+    ['ä', [0xc3, 0xa4]],
+  ])('%s is read as hex or as text', (text, bytes) => {
+    expect([...parseSeed(text)]).toEqual(bytes);
+  });
+});
+
+describe('tenants', () => {
+  test('have names of a form', () => {
+    expect(parseTenant('acme-2')).toBe('acme-2');
+    for (const text of ['', 'Acme', '-a', 'a'.repeat(64)])
+      expect(() => parseTenant(text), text).toThrow('A tenant must');
   });
 });

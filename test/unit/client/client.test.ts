@@ -10,7 +10,7 @@ import { ExecutionService } from '../../../src/gen/caisson/v1/execution_pb.ts';
 import { PluginService } from '../../../src/gen/caisson/v1/plugin_pb.ts';
 import { ExecError } from '../../../src/model/exec-error.ts';
 import { bindService, type ServiceBinding } from '../../../src/rpc/adapter.ts';
-import type { ServiceImplementation } from '../../../src/rpc/service-types.ts';
+import type { CallContext, ServiceImplementation } from '../../../src/rpc/service-types.ts';
 import { collect, rejection, startRpc, streamOf, until } from '../../helpers/grpc.ts';
 
 function executions(methods: Partial<ServiceImplementation<typeof ExecutionService>>): ServiceBinding {
@@ -234,6 +234,36 @@ describe('The client', () => {
     await systemClock.sleep(50);
     await stream.return();
     expect(begun).toBe(0);
+  });
+
+  test('sends its metadata with every kind of call; that of a call wins', async () => {
+    const seen: unknown[] = [];
+    const keep = ({ metadata }: CallContext): object => {
+      seen.push([metadata.get('who')[0], metadata.get('what')[0]]);
+      return {};
+    };
+    await using rpc = await startRpc([
+      executions({
+        execute: (_, context) => keep(context),
+        async *executeStream(_, context) {
+          yield keep(context);
+        },
+        async *executeMany(_, context) {
+          yield keep(context);
+        },
+      }),
+    ]);
+    using client = createClient(ExecutionService, { address: rpc.address, metadata: { who: 'me', what: 'this' } });
+    await client.execute({});
+    await collect(client.executeStream({}));
+    await collect(client.executeMany(streamOf()));
+    await client.execute({}, { metadata: { who: 'you' } });
+    expect(seen).toEqual([
+      ['me', 'this'],
+      ['me', 'this'],
+      ['me', 'this'],
+      ['you', 'this'],
+    ]);
   });
 
   test('refuses calls once it is disposed', async () => {

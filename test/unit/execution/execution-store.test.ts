@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ExecutionFacts } from '../../../src/execution/execution-record.ts';
-import { ExecutionStore, type StoreBounds } from '../../../src/execution/execution-store.ts';
+import { type ExecutionKey, ExecutionStore, type StoreBounds } from '../../../src/execution/execution-store.ts';
 import { ExecError } from '../../../src/model/exec-error.ts';
 import { ManualClock } from '../base/manual-clock.ts';
 import { facts, ok, readAll } from './fakes.ts';
@@ -15,7 +15,11 @@ function setUp(bounds: Partial<StoreBounds> = {}) {
 }
 
 function ids(store: ExecutionStore, query: Partial<Parameters<ExecutionStore['list']>[0]> = {}): readonly string[] {
-  return store.list({ limit: 100, ...query }).records.map(({ facts }) => facts.id);
+  return store.list({ tenant: 'default', limit: 100, ...query }).records.map(({ facts }) => facts.id);
+}
+
+function key(id: string, tenant = 'default'): ExecutionKey {
+  return { tenant, id };
 }
 
 describe('ExecutionStore', () => {
@@ -23,13 +27,13 @@ describe('ExecutionStore', () => {
     const { store, ended } = setUp();
     ended('a');
     store.create(facts({ id: 'b' }));
-    expect(store.get('a').stage).toBe('COMPLETED');
-    expect(store.get('b').stage).toBe('QUEUED');
+    expect(store.get(key('a')).stage).toBe('COMPLETED');
+    expect(store.get(key('b')).stage).toBe('QUEUED');
   });
 
   test('refuses an id that it does not know, quoted on one line', () => {
     const { store } = setUp();
-    expect(() => store.get('x\ny')).toThrow(
+    expect(() => store.get(key('x\ny'))).toThrow(
       new ExecError('EXECUTION_NOT_FOUND', 'There is no execution "x\\u000ay", or it is no longer remembered'),
     );
   });
@@ -44,13 +48,52 @@ describe('ExecutionStore', () => {
   });
 
   test('refuses an input that would pass the bound of all live inputs together, but never the only one', () => {
-    const { store } = setUp({ liveInputBytesMax: 100 });
+    const { store } = setUp({ liveInputBytesMax: 100, tenantShareMax: 1 });
     const only = store.create(facts({ id: 'a', inputBytes: 200 }));
     expect(() => store.create(facts({ id: 'b', inputBytes: 1 }))).toThrow('100 bytes');
     store.end(only, ok());
     store.create(facts({ id: 'c', inputBytes: 60 }));
     store.create(facts({ id: 'd', inputBytes: 40 }));
     expect(() => store.create(facts({ id: 'e', inputBytes: 1 }))).toThrow('100 bytes');
+  });
+
+  test('knows no execution of one tenant when another asks for it, live or ended', () => {
+    const { store, ended } = setUp();
+    ended('a', '', { tenant: 'one' });
+    store.create(facts({ id: 'b', tenant: 'one' }));
+    for (const id of ['a', 'b']) {
+      expect(store.get(key(id, 'one')).facts.id).toBe(id);
+      expect(() => store.get(key(id, 'two'))).toThrow(
+        new ExecError('EXECUTION_NOT_FOUND', `There is no execution "${id}", or it is no longer remembered`),
+      );
+    }
+    expect(ids(store, { tenant: 'one' })).toEqual(['b', 'a']);
+    expect(ids(store, { tenant: 'two' })).toEqual([]);
+  });
+
+  test('leaves room for other tenants when one has taken its share of the number', () => {
+    const { store } = setUp({ liveMax: 4, tenantShareMax: 0.5 });
+    const first = store.create(facts({ id: 'a', tenant: 'greedy' }));
+    store.create(facts({ id: 'b', tenant: 'greedy' }));
+    expect(() => store.create(facts({ id: 'c', tenant: 'greedy' }))).toThrow(
+      new ExecError('EXECUTIONS_FULL', 'Too many executions are alive: there are 2 of the tenant "greedy" already'),
+    );
+    store.create(facts({ id: 'd', tenant: 'modest' }));
+    store.end(first, ok());
+    expect(store.create(facts({ id: 'e', tenant: 'greedy' })).stage).toBe('QUEUED');
+  });
+
+  test('leaves room for other tenants when one has taken its share of the inputs', () => {
+    const { store } = setUp({ liveInputBytesMax: 100, tenantShareMax: 0.5 });
+    store.create(facts({ id: 'a', tenant: 'greedy', inputBytes: 20 }));
+    store.create(facts({ id: 'b', tenant: 'greedy', inputBytes: 30 }));
+    expect(() => store.create(facts({ id: 'c', tenant: 'greedy', inputBytes: 1 }))).toThrow(
+      'the inputs of the tenant "greedy" would exceed 50 bytes together',
+    );
+    store.create(facts({ id: 'd', tenant: 'modest', inputBytes: 50 }));
+    expect(() => store.create(facts({ id: 'e', tenant: 'third', inputBytes: 1 }))).toThrow(
+      'the inputs would exceed 100 bytes together',
+    );
   });
 
   test('forgets the one that ended first when there are too many', () => {
@@ -70,7 +113,7 @@ describe('ExecutionStore', () => {
     await clock.advance(401);
     expect(ids(store)).toEqual(['b']);
     await clock.advance(600);
-    expect(() => store.get('b')).toThrow(expect.objectContaining({ reason: 'EXECUTION_NOT_FOUND' }));
+    expect(() => store.get(key('b'))).toThrow(expect.objectContaining({ reason: 'EXECUTION_NOT_FOUND' }));
   });
 
   test('forgets the oldest when outputs grow over the bound in bytes', () => {
@@ -98,9 +141,9 @@ describe('ExecutionStore', () => {
   test('lets a reader of a forgotten execution read on', async () => {
     const { store, ended } = setUp({ endedMax: 1 });
     ended('a');
-    const reader = store.get('a').attach(0, new AbortController().signal);
+    const reader = store.get(key('a')).attach(0, new AbortController().signal);
     ended('b');
-    expect(() => store.get('a')).toThrow();
+    expect(() => store.get(key('a'))).toThrow();
     expect((await readAll(reader)).map(({ event }) => event.type)).toEqual(['stage', 'outcome']);
   });
 
@@ -109,7 +152,7 @@ describe('ExecutionStore', () => {
     const record = store.create(facts({ id: 'a' }));
     const reader = record.attach(1, new AbortController().signal);
     store.refuse(record, new ExecError('QUEUE_FULL', 'full'));
-    expect(() => store.get('a')).toThrow();
+    expect(() => store.get(key('a'))).toThrow();
     expect((await reader.next()).value?.event).toMatchObject({ execution: { failure: { reason: 'QUEUE_FULL' } } });
     expect(store.create(facts({ id: 'b' })).stage).toBe('QUEUED');
   });
@@ -119,10 +162,10 @@ describe('ExecutionStore.list', () => {
   test('answers newest first in pages that neither repeat nor skip, though executions come and go', () => {
     const { store, ended } = setUp({ endedMax: 4 });
     for (const id of ['a', 'b', 'c', 'd']) ended(id);
-    const first = store.list({ limit: 2 });
+    const first = store.list({ tenant: 'default', limit: 2 });
     expect(first.records.map(({ facts }) => facts.id)).toEqual(['d', 'c']);
     ended('e');
-    const second = store.list({ limit: 2, ...(first.next !== undefined && { after: first.next }) });
+    const second = store.list({ tenant: 'default', limit: 2, ...(first.next !== undefined && { after: first.next }) });
     expect(second.records.map(({ facts }) => facts.id)).toEqual(['b']);
     expect(second.next).toBeUndefined();
   });
@@ -131,8 +174,8 @@ describe('ExecutionStore.list', () => {
     const { store, ended } = setUp();
     ended('a');
     ended('b');
-    expect(store.list({ limit: 2 }).next).toBeUndefined();
-    expect(store.list({ limit: 1 }).next).toBe('b');
+    expect(store.list({ tenant: 'default', limit: 2 }).next).toBeUndefined();
+    expect(store.list({ tenant: 'default', limit: 1 }).next).toBe('b');
   });
 
   test('filters by plugin, with and without version, and by stage', () => {

@@ -1,21 +1,24 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { StoreBounds } from '../../../src/execution/execution-store.ts';
-import { Executions } from '../../../src/execution/executions.ts';
+import { Executions, type PluginSource } from '../../../src/execution/executions.ts';
 import { AbortReason } from '../../../src/model/abort-reason.ts';
 import { ExecError } from '../../../src/model/exec-error.ts';
 import type { Executor } from '../../../src/model/execution.ts';
 import { type Log, silentLog } from '../../../src/model/log.ts';
 import { emptyUsage, failedOutcome } from '../../../src/model/outcome.ts';
 import { ManualClock, settled } from '../base/manual-clock.ts';
-import { action, FakeSpan, log, ok, progress, readAll, registry, SteeredExecutor, version } from './fakes.ts';
+import { action, FakeSpan, grants, log, ok, progress, readAll, registry, SteeredExecutor, version } from './fakes.ts';
 
-function setUp(options: { executor?: Executor; bounds?: Partial<StoreBounds>; log?: Log } = {}) {
+function setUp(
+  options: { executor?: Executor; registry?: PluginSource; bounds?: Partial<StoreBounds>; log?: Log } = {},
+) {
   const clock = new ManualClock();
   const executor = new SteeredExecutor();
   const executions = new Executions({
     executor: options.executor ?? executor,
-    registry: registry(version()),
+    registry: options.registry ?? registry(version()),
+    grants,
     clock,
     log: options.log ?? silentLog,
     graceMs: 10_000,
@@ -36,6 +39,8 @@ const untilAborted: Executor = {
       else signal.addEventListener('abort', stop, { once: true });
     }),
 };
+
+const nobody = { tenant: 'default', id: 'nobody' };
 
 const never = new AbortController().signal;
 
@@ -66,7 +71,7 @@ describe('Executions.start', () => {
     executor.last.end(ok('out'));
     const ended = await handle.ended;
     expect(ended).toMatchObject({ stage: 'COMPLETED', outcome: { name: 'OK' }, endedMs: clock.now() });
-    expect(executions.get(handle.id)).toEqual(ended);
+    expect(executions.get(handle)).toEqual(ended);
   });
 
   test('passes the span on only if there is one', () => {
@@ -87,7 +92,7 @@ describe('Executions.start', () => {
       expect.objectContaining({ reason: 'FUNCTION_NOT_FOUND' }),
     );
     expect(executor.runs).toEqual([]);
-    expect(executions.list({ limit: 10 }).executions).toEqual([]);
+    expect(executions.list({ tenant: 'default', limit: 10 }).executions).toEqual([]);
   });
 
   test('refuses when too many are alive', () => {
@@ -98,14 +103,14 @@ describe('Executions.start', () => {
 
   test('stores what is reported with the time of the report', async () => {
     const { executions, executor, clock } = setUp();
-    const { id } = executions.start(action());
+    const handle = executions.start(action());
     executor.last.context.report({ type: 'stage', stage: 'RUNNING' });
-    expect(executions.get(id).stage).toBe('RUNNING');
+    expect(executions.get(handle).stage).toBe('RUNNING');
     await clock.advance(3);
     executor.last.context.report(log('hello'));
     executor.last.context.report(progress('half'));
     executor.last.end(ok());
-    const events = await readAll(executions.attach(id, 0n, never));
+    const events = await readAll(executions.attach(handle, 0n, never));
     expect(events.map(({ event }) => event.type)).toEqual(['stage', 'stage', 'log', 'progress', 'outcome']);
     expect(events[2]?.timeMs).toBe((events[1]?.timeMs ?? 0) + 3);
   });
@@ -116,7 +121,7 @@ describe('Executions.start', () => {
     const cause = new TypeError('boom');
     executor.last.fail(cause);
     await expect(handle.ended).rejects.toMatchObject({ reason: 'INTERNAL', cause });
-    expect(executions.get(handle.id)).toMatchObject({ stage: 'COMPLETED', failure: { reason: 'INTERNAL' } });
+    expect(executions.get(handle)).toMatchObject({ stage: 'COMPLETED', failure: { reason: 'INTERNAL' } });
   });
 
   test('survives an executor that throws instead of rejecting', async () => {
@@ -134,7 +139,7 @@ describe('Executions.start', () => {
     const lines: object[] = [];
     const logged: Log = { ...silentLog, error: (fields) => lines.push(fields) };
     const { executions, executor } = setUp({ log: logged });
-    const { id } = executions.start(action());
+    const handle = executions.start(action());
     executor.last.fail(new ExecError('SANDBOX_CRASHED', 'died'));
     executions.start(action());
     executor.last.fail(new ExecError('QUEUE_FULL', 'full'));
@@ -142,7 +147,12 @@ describe('Executions.start', () => {
     executor.last.end(ok());
     await settled();
     expect(lines).toEqual([
-      expect.objectContaining({ execution_id: id, plugin: 'echo@1.0.0', reason: 'SANDBOX_CRASHED' }),
+      expect.objectContaining({
+        execution_id: handle.id,
+        tenant: 'default',
+        plugin: 'echo@1.0.0',
+        reason: 'SANDBOX_CRASHED',
+      }),
     ]);
   });
 
@@ -158,7 +168,7 @@ describe('Executions.start', () => {
     executor.last.context.report({ type: 'stage', stage: 'RUNNING' });
     executor.last.fail(new ExecError('QUEUE_FULL', 'full'));
     await expect(ran.ended).rejects.toMatchObject({ reason: 'QUEUE_FULL' });
-    const remembered = executions.list({ limit: 10 }).executions.map(({ id }) => id);
+    const remembered = executions.list({ tenant: 'default', limit: 10 }).executions.map(({ id }) => id);
     expect(remembered.toSorted()).toEqual([failed.id, ran.id].toSorted());
     expect(refused.snapshot()).toMatchObject({ stage: 'COMPLETED', failure: { reason: 'QUEUE_FULL' } });
   });
@@ -175,6 +185,59 @@ describe('Executions.start', () => {
     await settled();
     process.off('unhandledRejection', keep);
     expect(unhandled).toEqual([]);
+  });
+});
+
+describe('Executions of several tenants', () => {
+  test('are visible only to the tenant that started them', async () => {
+    const { executions } = setUp({ executor: untilAborted });
+    const mine = executions.start(action({ tenant: 'mine' }));
+    const theirs = { tenant: 'theirs', id: mine.id };
+    const notFound = expect.objectContaining({ reason: 'EXECUTION_NOT_FOUND' });
+    expect(mine.tenant).toBe('mine');
+    expect(() => executions.get(theirs)).toThrow(notFound);
+    expect(() => executions.attach(theirs, 0, never)).toThrow(notFound);
+    await expect(executions.cancel(theirs)).rejects.toMatchObject({ reason: 'EXECUTION_NOT_FOUND' });
+    expect(executions.list({ tenant: 'theirs', limit: 10 }).executions).toEqual([]);
+    expect(executions.list({ tenant: 'mine', limit: 10 }).executions).toMatchObject([{ id: mine.id }]);
+    expect(mine.snapshot().stage).toBe('QUEUED');
+    expect(await executions.cancel(mine)).toMatchObject({ stage: 'COMPLETED' });
+  });
+});
+
+describe('Executions under a policy', () => {
+  const asking = version({ capabilities: ['http', 'secrets'] });
+
+  test('hand the grant of the tenant on to the executor', () => {
+    const { executions, executor } = setUp();
+    executions.start(action({ tenant: 'acme' }));
+    expect(executor.last.action.grant).toMatchObject({ tenant: 'acme', plugin: 'echo', capabilities: ['log'] });
+  });
+
+  test('end at once as DENIED where the manifest asks for more than the tenant may have', async () => {
+    const { executions, executor } = setUp({ registry: registry(asking) });
+    const handle = executions.start(action({ tenant: 'acme', input: new Uint8Array(3) }));
+    const { outcome } = await handle.ended;
+    expect(outcome).toMatchObject({
+      name: 'DENIED',
+      error: {
+        kind: 'NOT_GRANTED',
+        message: expect.stringMatching(
+          /^"echo@1\.0\.0" cannot run for the tenant "acme"\. It needs the capability "http", /,
+        ),
+      },
+      usage: { ...emptyUsage, inputBytes: 3 },
+    });
+    expect(executor.runs).toEqual([]);
+    const events = await readAll(executions.attach(handle, 0, never));
+    expect(events.map(({ event }) => event.type)).toEqual(['stage', 'outcome']);
+  });
+
+  test('refuse a wrong request before they deny it', () => {
+    const { executions } = setUp({ registry: registry(asking) });
+    expect(() => executions.start(action({ function: 'nothing' }))).toThrow(
+      expect.objectContaining({ reason: 'FUNCTION_NOT_FOUND' }),
+    );
   });
 });
 
@@ -195,16 +258,16 @@ describe('Executions stops an execution', () => {
 
   test('on cancel, which answers when it has ended', async () => {
     const { executions } = setUp({ executor: untilAborted });
-    const { id } = executions.start(action());
-    const canceled = await executions.cancel(id);
+    const handle = executions.start(action());
+    const canceled = await executions.cancel(handle);
     expect(canceled).toMatchObject({ stage: 'COMPLETED', outcome: { name: 'CANCELED', error: { kind: 'CANCELED' } } });
-    expect(await executions.cancel(id)).toEqual(canceled);
+    expect(await executions.cancel(handle)).toEqual(canceled);
   });
 
   test('on several cancels at once', async () => {
     const { executions } = setUp({ executor: untilAborted });
-    const { id } = executions.start(action());
-    const [first, second] = await Promise.all([executions.cancel(id), executions.cancel(id)]);
+    const handle = executions.start(action());
+    const [first, second] = await Promise.all([executions.cancel(handle), executions.cancel(handle)]);
     expect(second).toEqual(first);
   });
 
@@ -213,29 +276,29 @@ describe('Executions stops an execution', () => {
     const handle = executions.start(action());
     executor.last.end(ok('out'));
     const ended = await handle.ended;
-    expect(await executions.cancel(handle.id)).toEqual(ended);
+    expect(await executions.cancel(handle)).toEqual(ended);
     expect(executor.last.context.signal.aborted).toBe(false);
   });
 
   test('and cancel answers also when the host fails meanwhile', async () => {
     const { executions, executor } = setUp();
-    const { id } = executions.start(action());
-    const canceled = executions.cancel(id);
+    const handle = executions.start(action());
+    const canceled = executions.cancel(handle);
     executor.last.fail(new ExecError('SANDBOX_CRASHED', 'died'));
     expect(await canceled).toMatchObject({ stage: 'COMPLETED', failure: { reason: 'SANDBOX_CRASHED' } });
   });
 
   test('unless there is none of that id', async () => {
     const { executions } = setUp();
-    await expect(executions.cancel('nobody')).rejects.toMatchObject({ reason: 'EXECUTION_NOT_FOUND' });
+    await expect(executions.cancel(nobody)).rejects.toMatchObject({ reason: 'EXECUTION_NOT_FOUND' });
   });
 });
 
 describe('Executions.attach', () => {
   test('follows a live execution from the sequence given', async () => {
     const { executions, executor } = setUp();
-    const { id } = executions.start(action());
-    const read = readAll(executions.attach(id, 1n, never));
+    const handle = executions.start(action());
+    const read = readAll(executions.attach(handle, 1n, never));
     executor.last.context.report(log('a'));
     executor.last.end(ok());
     expect((await read).map(({ sequence }) => sequence)).toEqual([2, 3]);
@@ -243,11 +306,11 @@ describe('Executions.attach', () => {
 
   test('refuses unknown executions and sequences, also beyond what a double holds exactly', () => {
     const { executions } = setUp();
-    const { id } = executions.start(action());
-    expect(() => executions.attach('nobody', 0, never)).toThrow(
+    const handle = executions.start(action());
+    expect(() => executions.attach(nobody, 0, never)).toThrow(
       expect.objectContaining({ reason: 'EXECUTION_NOT_FOUND' }),
     );
-    expect(() => executions.attach(id, 18_446_744_073_709_551_615n, never)).toThrow(
+    expect(() => executions.attach(handle, 18_446_744_073_709_551_615n, never)).toThrow(
       expect.objectContaining({ reason: 'SEQUENCE_OUT_OF_RANGE', metadata: { last_sequence: '1' } }),
     );
   });
@@ -261,9 +324,13 @@ describe('Executions.list', () => {
       ids.unshift(executions.start(action()).id);
       await clock.advance(1);
     }
-    const first = executions.list({ limit: 2 });
+    const first = executions.list({ tenant: 'default', limit: 2 });
     expect(first.executions.map(({ id }) => id)).toEqual(ids.slice(0, 2));
-    const second = executions.list({ limit: 2, ...(first.next !== undefined && { after: first.next }) });
+    const second = executions.list({
+      tenant: 'default',
+      limit: 2,
+      ...(first.next !== undefined && { after: first.next }),
+    });
     expect(second).toEqual({ executions: [expect.objectContaining({ id: ids[2] })] });
   });
 });

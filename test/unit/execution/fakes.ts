@@ -6,7 +6,10 @@ import { emptyUsage, type Outcome } from '../../../src/model/outcome.ts';
 import { type PluginVersion, referenceOf } from '../../../src/model/plugin.ts';
 import type { TraceAttributes, TraceSpan } from '../../../src/model/trace.ts';
 import type { ExecutionFacts } from '../../../src/execution/execution-record.ts';
-import type { PluginSource } from '../../../src/execution/executions.ts';
+import type { GrantSource, PluginSource } from '../../../src/execution/executions.ts';
+import type { Permit } from '../../../src/execution/prepared-action.ts';
+import type { LimitCaps } from '../../../src/model/limit-caps.ts';
+import { Policy } from '../../../src/policy/policy.ts';
 
 const digest = `sha256:${'a'.repeat(64)}` as const;
 
@@ -23,6 +26,11 @@ export function version(
       capabilities: ['log'],
       config: {},
       limits: {},
+      instance: { mode: 'fresh', warm: 1 },
+      allowedHosts: [],
+      secrets: [],
+      invoke: [],
+      mounts: {},
       ...manifest,
     },
     manifestText: '{}',
@@ -49,6 +57,7 @@ export function registry(...versions: readonly PluginVersion[]): PluginSource {
 
 export function action(overrides: Partial<Action> = {}): Action {
   return {
+    tenant: 'default',
     plugin: 'echo',
     function: 'echo',
     input: new Uint8Array(),
@@ -56,8 +65,20 @@ export function action(overrides: Partial<Action> = {}): Action {
     limits: {},
     requestId: '',
     labels: new Map(),
+    randomSeed: new Uint8Array(),
+    sessionId: '',
     ...overrides,
   };
+}
+
+/** The policy that grants what the built-in one grants. */
+export const grants: GrantSource = {
+  grantFor: (tenant, { manifest }) => ({ ...Policy.builtIn.grantFor({ tenant, manifest }), limitCaps: {} }),
+};
+
+/** What a tenant is granted. */
+export function permit(limitCaps: LimitCaps = {}): Permit {
+  return { ...grants.grantFor('default', version()), limitCaps };
 }
 
 export function prepared(overrides: Partial<PreparedAction> = {}): PreparedAction {
@@ -73,7 +94,9 @@ export function prepared(overrides: Partial<PreparedAction> = {}): PreparedActio
       outputBytes: 1_024,
       logBytes: 1_024,
       varBytes: 1_024,
+      hostCalls: 1_000,
     },
+    grant: permit().grant,
     ...overrides,
   };
 }
@@ -81,6 +104,7 @@ export function prepared(overrides: Partial<PreparedAction> = {}): PreparedActio
 export function facts(overrides: Partial<ExecutionFacts> = {}): ExecutionFacts {
   return {
     id: 'one',
+    tenant: 'default',
     plugin: 'echo@1.0.0',
     pluginName: 'echo',
     digest,
@@ -137,6 +161,7 @@ export class SteeredExecutor implements Executor {
 
 /** A span that keeps what it is told. */
 export class FakeSpan implements TraceSpan {
+  readonly traceparent = '';
   readonly name: string;
   readonly startMs: number | undefined;
   readonly children: FakeSpan[] = [];

@@ -9,7 +9,9 @@ import { ExecError } from '../../../src/model/exec-error.ts';
 import type { ExecutionContext, RunEvent, RunPhases } from '../../../src/model/execution.ts';
 import { emptyUsage, type Outcome } from '../../../src/model/outcome.ts';
 import type { CompiledPlugin } from '../../../src/sandbox/compiler.ts';
-import type { SandboxCall, SandboxResult, SandboxRun } from '../../../src/sandbox/sandbox.ts';
+import type { AskingRun } from '../../../src/capabilities/services/service.ts';
+import type { LeaseRequest } from '../../../src/pool/pool.ts';
+import type { InstanceWish, SandboxCall, SandboxResult, SandboxRun } from '../../../src/sandbox/sandbox.ts';
 import { ManualClock, settled } from '../base/manual-clock.ts';
 import { log, ok, prepared, version } from './fakes.ts';
 
@@ -30,20 +32,34 @@ function setUp(steps: Set = {}) {
   const events: RunEvent[] = [];
   const phases: RunPhases[] = [];
   const stopping = new AbortController();
+  const requests: LeaseRequest[] = [];
+  const blocks: string[] = [];
+  const asked: AskingRun[] = [];
   let held = 0;
   let leases = 0;
   const executor = pooledExecutor({
     clock,
     plugins: { compiled: steps.plugins ?? (() => Promise.resolve(compiled)) },
     sandboxes: {
-      lease: async (signal) => {
+      lease: async (request, signal) => {
+        requests.push(request);
         await steps.lease?.(signal);
         held += 1;
         leases += 1;
         const sandbox = { run: steps.run ?? guestOk };
-        return { sandbox, queueMs: 0, [Symbol.dispose]: () => void (held -= 1) } as unknown as Awaited<
+        const block = (): Disposable => {
+          blocks.push('blocked');
+          return { [Symbol.dispose]: () => void blocks.push('freed') };
+        };
+        return { sandbox, block, queueMs: 0, [Symbol.dispose]: () => void (held -= 1) } as unknown as Awaited<
           ReturnType<SandboxSource['lease']>
         >;
+      },
+    },
+    services: {
+      answer: async (operation, _request, run) => {
+        asked.push(run);
+        return { code: 0, payload: Buffer.from(operation) };
       },
     },
   });
@@ -53,7 +69,19 @@ function setUp(steps: Set = {}) {
     report: (event) => events.push(event),
     measured: (measured) => phases.push(measured),
   };
-  return { clock, events, phases, stopping, executor, context, held: () => held, leases: () => leases };
+  return {
+    clock,
+    events,
+    phases,
+    stopping,
+    executor,
+    context,
+    requests,
+    blocks,
+    asked,
+    held: () => held,
+    leases: () => leases,
+  };
 }
 
 describe('pooledExecutor', () => {
@@ -94,8 +122,10 @@ describe('pooledExecutor', () => {
         functionName: 'echo',
         input: action.input,
         config: action.config,
-        capabilities: ['log', 'vars'],
+        grant: action.grant,
         limits: action.limits,
+        instance: { mode: 'fresh', warm: 1, key: expect.any(String) },
+        randomSeed: action.randomSeed,
         profiled: false,
       },
     ]);
@@ -244,5 +274,59 @@ describe('pooledExecutor, where the host fails,', () => {
     const { executor, context, held, leases } = setUp({ run: () => Promise.reject(crashed) });
     await expect(executor.execute(prepared(), context)).rejects.toBe(crashed);
     expect([leases(), held()]).toEqual([1, 0]);
+  });
+
+  test('asks for a thread with tenant, plugin and session, and for instances that serve nobody else', async () => {
+    const wishes: InstanceWish[] = [];
+    const set = setUp({
+      run: (call) => {
+        wishes.push(call.instance);
+        return Promise.resolve({ outcome: ok('out'), timings: undefined });
+      },
+    });
+    const instance = { mode: 'session', warm: 2 } as const;
+    for (const [tenant, sessionId] of [
+      ['a', 's'],
+      ['a', 't'],
+      ['b', 's'],
+    ]) {
+      const action = prepared({ tenant: tenant ?? '', sessionId: sessionId ?? '', version: version({ instance }) });
+      await set.executor.execute(action, set.context);
+    }
+    await set.executor.execute(prepared(), { ...set.context, chain: ['outer@1.0.0'] });
+    expect(wishes.map(({ mode, warm }) => [mode, warm])).toEqual([
+      ['session', 2],
+      ['session', 2],
+      ['session', 2],
+      ['fresh', 1],
+    ]);
+    expect(new Set(wishes.slice(0, 3).map(({ key }) => key)).size).toBe(3);
+    expect(set.requests.map(({ session }) => session)).toEqual([
+      ...wishes.slice(0, 3).map(({ key }) => key),
+      undefined,
+    ]);
+    expect(set.requests.map(({ tenant, isNested }) => [tenant, isNested])).toEqual([
+      ['a', false],
+      ['a', false],
+      ['b', false],
+      ['default', true],
+    ]);
+  });
+
+  test('answers host calls out of the services, and gives its place up while it waits for another plugin', async () => {
+    const set = setUp({
+      run: async (_call, run) => {
+        await run.answer?.('kv.get', new Uint8Array(), 5);
+        expect(set.blocks).toEqual([]);
+        await run.answer?.('invoke.call', new Uint8Array(), 4);
+        return { outcome: ok('out'), timings: undefined };
+      },
+    });
+    await set.executor.execute(prepared(), { ...set.context, chain: ['outer@1.0.0'] });
+    expect(set.blocks).toEqual(['blocked', 'freed']);
+    expect(set.asked.map(({ fuelLeft, chain }) => [fuelLeft, chain.length, chain[0]])).toEqual([
+      [5, 2, 'outer@1.0.0'],
+      [4, 2, 'outer@1.0.0'],
+    ]);
   });
 });

@@ -18,6 +18,7 @@ describe('resolveLimits', () => {
       outputBytes: 4 * mebi,
       logBytes: 65_536,
       varBytes: mebi,
+      hostCalls: 10_000_000,
     });
   });
 

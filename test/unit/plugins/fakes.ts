@@ -4,13 +4,10 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { ExecError } from '../../../src/model/exec-error.ts';
 import type { Log } from '../../../src/model/log.ts';
 import type { Reason } from '../../../src/model/reasons.ts';
-import type { CompiledPlugin, Compiler, ModuleAnalysis } from '../../../src/sandbox/compiler.ts';
-import { inspectModule } from '../../../src/wasm/inspect.ts';
-import { modulePolicyDefault, scanPolicy } from '../../../src/wasm/policy.ts';
-import { WasmError, type WasmProblem } from '../../../src/wasm/problem.ts';
-import { rewriteModule } from '../../../src/wasm/rewrite.ts';
-import { meteredGuest } from '../../helpers/metered.ts';
-import { wat } from '../../helpers/wat.ts';
+import type { CompileInput, CompiledPlugin, Compiler, ModuleAnalysis } from '../../../src/sandbox/compiler.ts';
+import { analyseModule } from '../../../src/sandbox/thread/compile.ts';
+import { modulePolicyDefault } from '../../../src/wasm/policy.ts';
+import type { WasmProblem } from '../../../src/wasm/problem.ts';
 
 /** A clock that stands still until it is moved. */
 export class ManualClock implements Clock {
@@ -92,7 +89,8 @@ export class MemoryLog implements Log {
 const emptyModule = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
 
 /** Analyses with the real code on this thread; compiles to empty modules. */
-export class FakeCompiler implements Pick<Compiler, 'analyse' | 'compile'> {
+export class FakeCompiler implements Pick<Compiler, 'analyse' | 'compile' | 'identity'> {
+  identity = 'fake';
   /** Digests compiled so far, with the limit of memory. */
   readonly compiled: string[] = [];
   analysed = 0;
@@ -109,41 +107,19 @@ export class FakeCompiler implements Pick<Compiler, 'analyse' | 'compile'> {
     this.analysed++;
     const failure = this.analyseFailures.shift();
     if (failure) throw failure;
-    const analysis = analyse(bytes, memoryBytes);
+    const request = { bytes: new Uint8Array(bytes), memoryBytes, policy: modulePolicyDefault };
+    const analysis = analyseModule(request);
     return { ...analysis, problems: [...analysis.problems, ...this.extraProblems] };
   }
 
-  async compile(input: Parameters<Compiler['compile']>[0]): Promise<CompiledPlugin> {
-    const key = `${input.digest}/${input.memoryBytes}`;
+  async compile({ digest, memoryBytes, composed }: CompileInput): Promise<CompiledPlugin> {
+    const key = `${digest}/${memoryBytes}`;
     this.compiled.push(key);
     await this.compileGate;
     const failure = this.compileFailures.shift();
     if (failure) throw failure;
-    return { key, guest: emptyModule, adapter: emptyModule, lifecycle: [], memories: [], offsets };
-  }
-}
-
-const { offsets } = meteredGuest(wat('(module)'));
-
-function analyse(bytes: Uint8Array, memoryBytes: number): ModuleAnalysis {
-  try {
-    const info = inspectModule(bytes);
-    const problems = scanPolicy(info, modulePolicyDefault);
-    if (problems.length > 0) return { info, problems };
-    return { info, ...rewritten(bytes, info, memoryBytes) };
-  } catch (error) {
-    if (error instanceof WasmError) return { problems: [error.problem] };
-    throw error;
-  }
-}
-
-function rewritten(bytes: Uint8Array, info: NonNullable<ModuleAnalysis['info']>, memoryBytes: number): ModuleAnalysis {
-  try {
-    const { bytes: after, memories, tables } = rewriteModule(bytes, info, { memoryBytesMax: memoryBytes });
-    return { problems: [], rewrittenBytes: after.length, clamped: { memories, tables } };
-  } catch (error) {
-    if (error instanceof WasmError) return { problems: [error.problem] };
-    throw error;
+    const { bytes: _bytes, ...facts } = composed;
+    return { key, module: emptyModule, ...facts };
   }
 }
 

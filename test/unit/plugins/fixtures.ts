@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../../src/base/digest.ts';
 import { silentLog } from '../../../src/model/log.ts';
+import type { Manifest } from '../../../src/model/manifest.ts';
+import { readManifest } from '../../../src/plugins/manifest-schema.ts';
 import { PluginRegistry, type PluginRegistryOptions, type Published } from '../../../src/plugins/registry.ts';
 import type { PluginUploadHeader } from '../../../src/plugins/upload.ts';
 import { wat } from '../../helpers/wat.ts';
@@ -17,6 +19,13 @@ export function moduleOf(seed = 0): Uint8Array<ArrayBuffer> {
 
 export function manifestOf(fields: object = {}): string {
   return JSON.stringify({ name: 'echo', version: '1.0.0', ...fields });
+}
+
+/** A manifest in its checked form. */
+export function checkedManifest(fields: object): Manifest {
+  const { manifest, violations } = readManifest(manifestOf(fields));
+  if (!manifest) throw new Error(JSON.stringify(violations));
+  return manifest;
 }
 
 export function headerOf(manifestText: string, bytes: Uint8Array): PluginUploadHeader {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { capabilityNames } from '../../../src/model/capability.ts';
 import { manifestJsonSchema, nameRefusal, readManifest, versionRefusal } from '../../../src/plugins/manifest-schema.ts';
 
 const base = { name: 'echo', version: '1.0.0' };
@@ -21,6 +22,11 @@ describe('readManifest', () => {
       capabilities: [],
       config: {},
       limits: {},
+      instance: { mode: 'fresh', warm: 1 },
+      allowedHosts: [],
+      secrets: [],
+      invoke: [],
+      mounts: {},
     });
   });
 
@@ -29,20 +35,29 @@ describe('readManifest', () => {
       $schema: 'https://example.com/manifest.json',
       description: 'Repeats',
       functions: ['run', 'other'],
-      capabilities: ['config', 'vars', 'log', 'progress'],
+      capabilities: ['config', 'vars', 'http', 'secrets', 'invoke', 'wasi'],
       config: { greeting: 'hello', 'a.b': '' },
       timeout_ms: 1_000,
       memory: { max_pages: 32, max_var_bytes: 1_024 },
-      limits: { input_bytes: 1, output_bytes: 2, log_bytes: 3 },
-      allowed_hosts: [],
+      limits: { input_bytes: 1, output_bytes: 2, log_bytes: 3, host_calls: 4 },
+      instance: { mode: 'reuse', warm: 0 },
+      allowed_hosts: ['api.example.com', '*.example.org', '::1', '127.0.0.1'],
       allowed_paths: [],
+      secrets: ['API_KEY', '_a.b-c'],
+      invoke: ['csv-transform', 'tools.*'],
+      mounts: { '/data': 'reports', '/models/small': 'models' },
     });
     expect(manifest).toEqual({
       ...base,
       description: 'Repeats',
       functions: ['run', 'other'],
-      capabilities: ['config', 'vars', 'log', 'progress'],
+      capabilities: ['config', 'vars', 'http', 'secrets', 'invoke', 'wasi'],
       config: { greeting: 'hello', 'a.b': '' },
+      instance: { mode: 'reuse', warm: 0 },
+      allowedHosts: ['api.example.com', '*.example.org', '::1', '127.0.0.1'],
+      secrets: ['API_KEY', '_a.b-c'],
+      invoke: ['csv-transform', 'tools.*'],
+      mounts: { '/data': 'reports', '/models/small': 'models' },
       limits: {
         timeoutMs: 1_000,
         memoryBytes: 32 * 65_536,
@@ -50,6 +65,7 @@ describe('readManifest', () => {
         outputBytes: 2,
         logBytes: 3,
         varBytes: 1_024,
+        hostCalls: 4,
       },
     });
   });
@@ -58,9 +74,11 @@ describe('readManifest', () => {
     const { manifest } = read({
       timeoutMs: 5,
       memory: { maxPages: 1, maxVarBytes: 7 },
-      allowedHosts: [],
-      allowedPaths: [],
+      capabilities: ['http'],
+      allowedHosts: ['a.example'],
+      allowedPaths: {},
     });
+    expect(manifest?.allowedHosts).toEqual(['a.example']);
     expect(manifest?.limits).toEqual({ timeoutMs: 5, memoryBytes: 65_536, varBytes: 7 });
   });
 
@@ -80,7 +98,7 @@ describe('readManifest', () => {
       version: '1',
       description: 7,
       functions: ['a', 'a', ''],
-      capabilities: ['log', 'http', 'log'],
+      capabilities: ['log', 'htpp', 'log'],
       config: { a: 1, '': 'x' },
       limits: { outputBytes: 1, input_bytes: 99_999_999, memory_bytes: 1.5 },
       memory: { max_pages: 9_999 },
@@ -123,9 +141,15 @@ describe('readManifest', () => {
       'name: must have 1 to 63 lowercase letters, digits, "-" or ".", the first and the last a letter or digit',
     ],
     [{ version: 'v1.0.0' }, 'version: must be a semantic version such as "1.2.3" or "1.2.3-rc.1"'],
-    [{ capabilities: ['lgo'] }, 'capabilities[0]: must be one of "config", "vars", "log", "progress", but is "lgo"'],
+    [
+      { capabilities: ['lgo'] },
+      'capabilities[0]: must be one of "config", "vars", "log", "progress", "clock", "random", "kv", "http", "secrets", "usage", "spans", "invoke", "wasi", but is "lgo" (did you mean "log"?)',
+    ],
     [{ capabilities: 'log' }, 'capabilities: must be a list, but is "log"'],
-    [{ capabilities: [['log']] }, 'capabilities[0]: must be one of "config", "vars", "log", "progress", but is a list'],
+    [
+      { capabilities: [['log']] },
+      'capabilities[0]: must be one of "config", "vars", "log", "progress", "clock", "random", "kv", "http", "secrets", "usage", "spans", "invoke", "wasi", but is a list',
+    ],
     [
       { functions: [] },
       'functions: must name at least one function; leave it out to offer every one that can be executed',
@@ -164,10 +188,56 @@ describe('readManifest', () => {
     [{ wasm: [] }, 'wasm: is not a field of this manifest: the module is uploaded beside it'],
     [
       { memory: { maxHttpResponseBytes: 1 } },
-      'memory.maxHttpResponseBytes: has no meaning here: http is not offered by this server',
+      'memory.maxHttpResponseBytes: has no meaning here: the policy of the operator bounds responses',
     ],
-    [{ allowed_hosts: ['*'] }, 'allowed_hosts: http is not offered by this server: leave it out or empty'],
-    [{ allowedPaths: ['/tmp'] }, 'allowedPaths: access to files is not offered by this server: leave it out or empty'],
+    [
+      { allowedPaths: ['/tmp'] },
+      'allowedPaths: is not taken: name folders of the operator in "mounts", and leave this out or empty',
+    ],
+    [
+      { allowed_paths: { '/host': '/guest' } },
+      'allowed_paths: is not taken: name folders of the operator in "mounts", and leave this out or empty',
+    ],
+    [
+      { instance: { mode: 'reused' } },
+      'instance.mode: must be one of "fresh", "reuse", "session", but is "reused" (did you mean "reuse"?)',
+    ],
+    [{ instance: { warm: 9 } }, 'instance.warm: must be at most 8, the maximum of this server, but is 9'],
+    [{ instance: { warm: -1 } }, 'instance.warm: must be at least 0, but is -1; leave it out for the default'],
+    [{ instance: { wram: 1 } }, 'instance.wram: is not a field of the manifest (did you mean "warm"?)'],
+    [
+      { limits: { host_calls: 1_000_000_001 } },
+      'limits.host_calls: must be at most 1000000000, the maximum of this server, but is 1000000001',
+    ],
+    [{ allowed_hosts: ['*'] }, 'allowed_hosts: needs the capability "http": set "capabilities": ["http"]'],
+    [
+      { capabilities: ['log'], allowedHosts: ['*'] },
+      'allowedHosts: needs the capability "http": set "capabilities": ["log", "http"]',
+    ],
+    [{ secrets: ['A'] }, 'secrets: needs the capability "secrets": set "capabilities": ["secrets"]'],
+    [{ invoke: ['a'] }, 'invoke: needs the capability "invoke": set "capabilities": ["invoke"]'],
+    [{ mounts: { '/a': 'a' } }, 'mounts: needs the capability "wasi": set "capabilities": ["wasi"]'],
+    [
+      { capabilities: ['http'], allowed_hosts: ['https://example.com'] },
+      'allowed_hosts[0]: must be a host alone, without a scheme: must be a host name, "*." and a host name, an IP address, or "*"',
+    ],
+    [{ capabilities: ['http'], allowedHosts: ['a', 'b', 'a'] }, 'allowedHosts[2]: names "a" for the second time'],
+    [
+      { capabilities: ['secrets'], secrets: ['1A'] },
+      'secrets[0]: must have 1 to 128 letters, digits, "_", "." or "-", the first a letter or "_"',
+    ],
+    [
+      { capabilities: ['invoke'], invoke: ['a*b'] },
+      'invoke[0]: must be a name, the beginning of a name and "*", or "*"; names have lowercase letters, digits, "-", "_" and "."',
+    ],
+    [
+      { capabilities: ['wasi'], mounts: { '/data': 'a', '/data/b': 'b' } },
+      'mounts["/data/b"]: lies within "/data", which is mounted, too',
+    ],
+    [
+      { capabilities: ['wasi'], mounts: { '/data': '' } },
+      'mounts["/data"]: must have 1 to 128 letters, digits, "_", "." or "-", the first a letter or "_"',
+    ],
     [{ 'a"\nb': 1 }, '["a"\\u000ab"]: is not a field of the manifest'],
   ])('refuses %j', (fields, expected) => {
     expect(violations(fields)).toEqual([expected]);
@@ -188,6 +258,53 @@ describe('readManifest', () => {
       Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, '']));
     expect(violations({ config: entries(64) })).toEqual([]);
     expect(violations({ config: entries(65) })).toEqual(['config: must have at most 64 entries, but has 65']);
+  });
+
+  const many = (count: number, item: (index: number) => string): readonly string[] =>
+    Array.from({ length: count }, (_, index) => item(index));
+
+  test.each([
+    ['allowed_hosts', 'http', many(65, (i) => `h${i}.example`)],
+    ['secrets', 'secrets', many(33, (i) => `S${i}`)],
+    ['invoke', 'invoke', many(33, (i) => `p${i}`)],
+  ])('bounds %s', (key, capability, items) => {
+    expect(violations({ capabilities: [capability], [key]: items.slice(1) })).toEqual([]);
+    expect(violations({ capabilities: [capability], [key]: items })).toEqual([
+      `${key}: must have at most ${items.length - 1} items`,
+    ]);
+  });
+
+  test('bounds the mounts', () => {
+    const mounts = (count: number): object =>
+      Object.fromEntries(many(count, (i) => `/m${i}`).map((path) => [path, 'a']));
+    expect(violations({ capabilities: ['wasi'], mounts: mounts(8) })).toEqual([]);
+    expect(violations({ capabilities: ['wasi'], mounts: mounts(9) })).toEqual([
+      'mounts: must have at most 8 entries, but has 9',
+    ]);
+  });
+
+  test.each(['', '/', 'data', '/data/', '//data', '/a/./b', '/a/../b', '/..', '/a\u0000', `/${'x'.repeat(255)}`])(
+    'refuses a mount at %j',
+    (path) => {
+      expect(violations({ capabilities: ['wasi'], mounts: { [path]: 'a' } })).toEqual([
+        expect.stringContaining('must be an absolute path such as "/data", without ".", ".." or a "/" at its end'),
+      ]);
+    },
+  );
+
+  test.each(['/data', '/a/b/c', '/a b', '/.hidden', `/${'x'.repeat(254)}`])('takes a mount at %j', (path) => {
+    expect(violations({ capabilities: ['wasi'], mounts: { [path]: 'a' } })).toEqual([]);
+  });
+
+  test('mounts folders side by side whose paths begin alike', () => {
+    expect(violations({ capabilities: ['wasi'], mounts: { '/data': 'a', '/data2': 'b' } })).toEqual([]);
+  });
+
+  test('asks for no capability on behalf of what is empty, and not again where capabilities are wrong', () => {
+    expect(violations({ allowed_hosts: [], secrets: [], invoke: [], mounts: {} })).toEqual([]);
+    expect(violations({ capabilities: 'http', allowed_hosts: ['a.example'] })).toEqual([
+      'capabilities: must be a list, but is "http"',
+    ]);
   });
 
   test('names line and column of a syntax error', () => {
@@ -312,7 +429,8 @@ describe('manifestJsonSchema', () => {
       properties: {
         name: { type: 'string', pattern: expect.any(String) },
         timeout_ms: { type: 'integer', minimum: 1, maximum: 300_000 },
-        capabilities: { items: { enum: ['config', 'vars', 'log', 'progress'] } },
+        capabilities: { items: { enum: [...capabilityNames] } },
+        instance: { properties: { mode: { enum: ['fresh', 'reuse', 'session'] } } },
       },
     });
   });

@@ -28,7 +28,7 @@ describe('PluginRegistry with the compiler', () => {
       expect(report.sizes.rewrittenBytes).toBeGreaterThan(0);
       const own = await registry.compiled(version, 4 * 65_536);
       expect(own.key).toBe(`${version.digest}/${4 * 65_536}`);
-      expect(own.guest).toBeInstanceOf(WebAssembly.Module);
+      expect(own.module).toBeInstanceOf(WebAssembly.Module);
       expect(await registry.compiled(version, 4 * 65_536)).toBe(own);
       expect(await registry.compiled(version, 65_536)).not.toBe(own);
       expect(await publish(registry, { memory: { max_pages: 4 } }, bytes)).toMatchObject({ created: false });

@@ -38,7 +38,9 @@ describe('PluginRegistry.publish', () => {
     expect(registry.get('echo')).toBe(version);
     const hex = createHash('sha256').update(bytes).digest('hex');
     expect(new Uint8Array(await readFile(join(data.path, 'plugins', 'modules', `${hex}.wasm`)))).toEqual(bytes);
-    expect(await filesBelow(data.path)).toEqual(['1.0.0.json', `${hex}.wasm`, 'lock'].sort());
+    const rewritten = await readdir(join(data.path, 'plugins', 'rewritten'));
+    expect(rewritten).toHaveLength(1);
+    expect(await filesBelow(data.path)).toEqual(['1.0.0.json', `${hex}.wasm`, 'lock', ...rewritten].sort());
   });
 
   test('answers the same upload again with the version that is there', async () => {

@@ -57,6 +57,7 @@ describe('A registry that is opened again', () => {
     await using data = await dataDirectory();
     await withRegistry(data.path, async (registry) => void (await publish(registry)));
     const compiler = new FakeCompiler();
+    compiler.identity = 'another release';
     await withRegistry(
       data.path,
       async (registry) => {
@@ -95,6 +96,7 @@ describe('A registry that is opened again', () => {
     await using data = await dataDirectory();
     await withRegistry(data.path, async (registry) => void (await publish(registry)));
     const compiler = new FakeCompiler();
+    compiler.identity = 'with another policy';
     compiler.extraProblems = [{ reason: 'WASM_FEATURE_NOT_ALLOWED', location: 'module', message: 'No simd here' }];
     await withRegistry(
       data.path,

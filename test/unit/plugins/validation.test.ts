@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { digestOf } from '../../../src/base/digest.ts';
+import type { GrantRefusal } from '../../../src/model/grant.ts';
 import { readManifest } from '../../../src/plugins/manifest-schema.ts';
 import type { ValidationReport } from '../../../src/plugins/report.ts';
 import { refusalOf, validate } from '../../../src/plugins/validation.ts';
@@ -11,11 +12,12 @@ async function reportOn(
   module: string | Uint8Array,
   fields: object = {},
   text = manifestOf(fields),
+  refusals: readonly GrantRefusal[] = [],
 ): Promise<ValidationReport> {
   const bytes = typeof module === 'string' ? wat(module) : module;
   const manifest = readManifest(text);
   const analysis = await new FakeCompiler().analyse(bytes, manifest.limits.memoryBytes ?? 67_108_864);
-  return validate({ manifest, analysis, digest: digestOf(bytes), sizeBytes: bytes.length });
+  return validate({ manifest, analysis, digest: digestOf(bytes), sizeBytes: bytes.length, refusals });
 }
 
 /** Problems as "REASON location". */
@@ -134,6 +136,88 @@ describe('validate', () => {
     expect(report.exports.at(-1)?.name).toBe('line\\u000abreak');
   });
 
+  const wasiImport = '(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))';
+
+  test('executes the start of a program for WASI, which needs no other function', async () => {
+    const report = await reportOn(`(module ${wasiImport} (memory (export "memory") 1) (func (export "_start")))`, {
+      capabilities: ['wasi'],
+    });
+    expect(report).toMatchObject({ valid: true, functions: ['_start'], otherFunctions: [] });
+    expect(report.exports.find(({ name }) => name === '_start')?.executable).toBe(true);
+    const listed = await reportOn(`(module ${wasiImport} (func (export "_start")) (func (export "run")))`, {
+      capabilities: ['wasi'],
+      functions: ['_start'],
+    });
+    expect(listed).toMatchObject({ valid: true, functions: ['_start'], otherFunctions: ['run'] });
+  });
+
+  test.each([
+    ['without imports from WASI', '(func (export "_start")) (func (export "run"))'],
+    ['of a library', `${wasiImport} (func (export "_start")) (func (export "_initialize")) (func (export "run"))`],
+    ['of Haskell', `${wasiImport} (func (export "_start")) (func (export "hs_init")) (func (export "run"))`],
+    ['with parameters', `${wasiImport} (func (export "_start") (param i32)) (func (export "run"))`],
+  ])('executes no start %s', async (_name, fields) => {
+    const report = await reportOn(`(module ${fields})`, { capabilities: ['wasi'] });
+    expect(report.functions).toEqual(['run']);
+  });
+
+  test('says of a program that imports something else what stands against it', async () => {
+    const report = await reportOn(`(module ${wasiImport} (import "env" "x" (func)) (func (export "_start")))`);
+    expect(problemsOf(report)).toEqual([
+      'CAPABILITY_NOT_GRANTED wasi_snapshot_preview1.sched_yield',
+      'IMPORT_UNKNOWN env.x',
+    ]);
+    expect(report.problems[0]?.manifestLine).toBe('"capabilities": ["wasi"]');
+  });
+
+  const httpRefusal: GrantRefusal = {
+    capability: 'http',
+    asked: 'http',
+    by: 'policy',
+    rules: ['all'],
+    line: 'add "http" to "capabilities" of a rule',
+  };
+  const httpText =
+    'It needs the capability "http", which no rule of the policy allows (rules that match: "all"): add "http" to "capabilities" of a rule';
+
+  test('refuses imports that the policy does not allow, with the policy’s line and none for the manifest', async () => {
+    const report = await reportOn(
+      `(module (import "extism:host/env" "http_status_code" (func (result i32)))
+        (import "extism:host/env" "log_info" (func (param i64))) (func (export "run")))`,
+      {},
+      manifestOf({ capabilities: ['http'] }),
+      [httpRefusal],
+    );
+    expect(report.valid).toBe(false);
+    expect(report.problems).toEqual([
+      {
+        reason: 'CAPABILITY_NOT_GRANTED',
+        location: 'extism:host/env.http_status_code',
+        message: httpText,
+        manifestLine: '',
+      },
+      {
+        reason: 'CAPABILITY_NOT_GRANTED',
+        location: 'extism:host/env.log_info',
+        message: 'It needs the capability "log", which the manifest does not ask for',
+        manifestLine: '"capabilities": ["http", "log"]',
+      },
+    ]);
+    expect(report.imports.map(({ provided }) => provided)).toEqual([false, false]);
+    expect(refusalOf(report)).toMatchObject({
+      reason: 'CAPABILITY_NOT_GRANTED',
+      message: `extism:host/env.http_status_code: ${httpText} (and 1 more problem)`,
+    });
+  });
+
+  test('refuses what the manifest asks for in vain, even if nothing of it is imported', async () => {
+    const text = manifestOf({ capabilities: ['log', 'http'] });
+    const report = await reportOn('(module (func (export "run")))', {}, text, [httpRefusal]);
+    expect(report.problems).toEqual([
+      { reason: 'CAPABILITY_NOT_GRANTED', location: 'capabilities[1]', message: httpText, manifestLine: '' },
+    ]);
+  });
+
   test('offers only the functions that the manifest lists', async () => {
     const report = await reportOn('(module (func (export "a")) (func (export "b")))', { functions: ['b'] });
     expect(report.functions).toEqual(['b']);
@@ -149,7 +233,7 @@ describe('validate', () => {
     [
       ['a', '_start'],
       'FUNCTION_NOT_EXECUTABLE functions[1]',
-      'The export "_start" cannot be executed: the name is reserved or holds control characters',
+      'The export "_start" is called by the host before each function and is none to execute',
     ],
     [['zzz'], 'MANIFEST_INVALID functions[0]', 'The module exports no function "zzz"'],
   ])('refuses the list %j', async (functions, problem, message) => {

@@ -3,11 +3,12 @@ import { compareBuild } from 'semver';
 import { describe, expect, test } from 'vitest';
 import type { Digest } from '../../../src/base/digest.ts';
 import { type Entry, VersionIndex } from '../../../src/plugins/version-index.ts';
+import { checkedManifest } from './fixtures.ts';
 
 const digest: Digest = `sha256:${'0'.repeat(64)}`;
 
 function entry(name: string, version: string, accepting = true): Entry {
-  const manifest = { name, version, description: '', functions: undefined, capabilities: [], config: {}, limits: {} };
+  const manifest = checkedManifest({ name, version });
   const facts = {
     manifestText: '',
     digest,

@@ -2,17 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { PluginVersion } from '../../../src/model/plugin.ts';
 import { type PluginChange, Watchers } from '../../../src/plugins/watchers.ts';
 import { execErrorOf, reasonOf } from './fakes.ts';
+import { checkedManifest } from './fixtures.ts';
 
 function change(sizeBytes: number): PluginChange & { version: PluginVersion } {
-  const manifest = {
-    name: 'echo',
-    version: '1.0.0',
-    description: '',
-    functions: undefined,
-    capabilities: [],
-    config: {},
-    limits: {},
-  };
+  const manifest = checkedManifest({});
   const facts = {
     manifestText: '',
     digest: `sha256:${'0'.repeat(64)}`,
@@ -22,7 +15,8 @@ function change(sizeBytes: number): PluginChange & { version: PluginVersion } {
     createdMs: 0,
     updatedMs: 0,
   } as const;
-  return { type: 'STATE_CHANGED', timeMs: 0, version: { ...facts, manifest, sizeBytes, state: 'running' } };
+  const version: PluginVersion = { ...facts, manifest, sizeBytes, state: 'running' };
+  return { type: 'STATE_CHANGED', timeMs: 0, version, health: undefined };
 }
 
 const synced: PluginChange = { type: 'SYNCED', timeMs: 0 };

@@ -1,7 +1,7 @@
 /** A pool on sandboxes without threads and a clock moved by hand. */
 
 import { type PoolOptions, SandboxPool } from '../../../src/pool/pool.ts';
-import type { Sandbox, SandboxState } from '../../../src/sandbox/sandbox.ts';
+import type { InstanceCounts, Sandbox, SandboxState } from '../../../src/sandbox/sandbox.ts';
 import { ManualClock } from '../base/manual-clock.ts';
 
 export class FakeSandbox {
@@ -10,6 +10,7 @@ export class FakeSandbox {
   /** Whether closing it ends it at once. */
   readonly #endsAtOnce: boolean;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #held = new Map<string, InstanceCounts | undefined>();
 
   constructor(id: number, endsAtOnce: boolean) {
     this.id = id;
@@ -18,6 +19,23 @@ export class FakeSandbox {
 
   get ended(): Promise<void> {
     return this.#ended.promise;
+  }
+
+  /** Its thread holds a plugin from now on, and this of it. */
+  keep(pluginKey: string, counts: InstanceCounts | undefined): void {
+    this.#held.set(pluginKey, counts);
+  }
+
+  holds(pluginKey: string): boolean {
+    return this.#held.has(pluginKey);
+  }
+
+  counts(pluginKey: string): InstanceCounts | undefined {
+    return this.#held.get(pluginKey);
+  }
+
+  get allCounts(): ReadonlyMap<string, InstanceCounts> {
+    return new Map([...this.#held].filter((entry): entry is [string, InstanceCounts] => entry[1] !== undefined));
   }
 
   /** Its thread dies. */

@@ -2,11 +2,16 @@ import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AbortReason } from '../../../src/model/abort-reason.ts';
-import type { Lease, PoolOptions, SandboxPool } from '../../../src/pool/pool.ts';
+import type { Lease, LeaseRequest, PoolOptions, SandboxPool } from '../../../src/pool/pool.ts';
 import { settled } from '../base/manual-clock.ts';
 import { type FakeSandbox, type PoolSetUp, setUpPool, startPool } from './fakes.ts';
 
 const never = new AbortController().signal;
+const anyCall = callOf('tenant');
+
+function callOf(tenant: string, more: Partial<LeaseRequest> = {}): LeaseRequest {
+  return { tenant, plugin: 'plugin', pluginKey: 'plugin/1', ...more };
+}
 
 async function start(
   options: Parameters<typeof setUpPool>[0] = {},
@@ -55,16 +60,16 @@ describe('SandboxPool.start', () => {
 describe('SandboxPool.lease', () => {
   test('gives the thread that was used last', async () => {
     const { pool } = await start({ threadsMin: 3, threadsMax: 3 });
-    const [first, second] = [await pool.lease(never), await pool.lease(never)];
+    const [first, second] = [await pool.lease(anyCall, never), await pool.lease(anyCall, never)];
     release(first, second);
-    const next = await pool.lease(never);
+    const next = await pool.lease(anyCall, never);
     expect(next.sandbox).toBe(second.sandbox);
     expect(next.queueMs).toBe(0);
   });
 
   test('gives one thread to one call at a time, and the same release counts once', async () => {
     const { pool } = await start({ threadsMin: 2, threadsMax: 2 });
-    const [first, second] = [await pool.lease(never), await pool.lease(never)];
+    const [first, second] = [await pool.lease(anyCall, never), await pool.lease(anyCall, never)];
     expect(first.sandbox).not.toBe(second.sandbox);
     release(first, first);
     expect(pool.stats()).toMatchObject({ idle: 1, busy: 1 });
@@ -73,7 +78,7 @@ describe('SandboxPool.lease', () => {
   test('keeps a spare started while others are busy, as far as threadsMax goes', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 3 });
     for (const threads of [2, 3, 3]) {
-      await pool.lease(never);
+      await pool.lease(anyCall, never);
       await settled();
       expect(pool.stats()).toMatchObject({ threads });
     }
@@ -82,10 +87,10 @@ describe('SandboxPool.lease', () => {
 
   test('makes calls wait in order of arrival, and tells how long', async () => {
     const { pool, clock } = await start({ threadsMin: 1, threadsMax: 1 });
-    const first = await pool.lease(never);
+    const first = await pool.lease(anyCall, never);
     const order: string[] = [];
     const waiting = ['second', 'third'].map(async (name) => {
-      const lease = await pool.lease(never);
+      const lease = await pool.lease(anyCall, never);
       order.push(name);
       return lease;
     });
@@ -103,20 +108,20 @@ describe('SandboxPool.lease', () => {
 
   test('refuses when the line is full, and tells how long the line is and when to come again', async () => {
     const { pool, clock } = await start({ threadsMin: 1, threadsMax: 1, queueMax: 2 });
-    const first = await pool.lease(never);
-    const second = pool.lease(never);
-    const third = pool.lease(never);
-    await refusal(pool.lease(never), {
+    const first = await pool.lease(anyCall, never);
+    const second = pool.lease(anyCall, never);
+    const third = pool.lease(anyCall, never);
+    await refusal(pool.lease(anyCall, never), {
       reason: 'QUEUE_FULL',
       message: 'Cannot wait for a sandbox: the waiting line is full (2 of 2)',
-      metadata: { queueLength: '2', queueMax: '2' },
+      metadata: { queueLength: '2', queueMax: '2', queueLengthOfTenant: '2' },
       retryDelayMs: 50,
     });
     await clock.advance(4_000);
     release(first);
     await second;
-    const fourth = pool.lease(never);
-    await refusal(pool.lease(never), { reason: 'QUEUE_FULL', retryDelayMs: 8_000 });
+    const fourth = pool.lease(anyCall, never);
+    await refusal(pool.lease(anyCall, never), { reason: 'QUEUE_FULL', retryDelayMs: 8_000 });
     expect(pool.stats()).toMatchObject({ refused: 2, waiting: 2 });
     release(await second);
     release(await third);
@@ -125,49 +130,237 @@ describe('SandboxPool.lease', () => {
 
   test('with queueMax 0 lets nobody wait', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 1, queueMax: 0 });
-    const lease = await pool.lease(never);
-    await refusal(pool.lease(never), { reason: 'QUEUE_FULL' });
+    const lease = await pool.lease(anyCall, never);
+    await refusal(pool.lease(anyCall, never), { reason: 'QUEUE_FULL' });
     release(lease);
-    release(await pool.lease(never));
+    release(await pool.lease(anyCall, never));
   });
 
   test('lets a call leave the line when its signal aborts', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
-    const first = await pool.lease(never);
+    const first = await pool.lease(anyCall, never);
     const leaving = new AbortController();
-    const left = refusal(pool.lease(leaving.signal), { reason: 'DEADLINE_EXCEEDED' });
-    const staying = pool.lease(never);
+    const left = refusal(pool.lease(anyCall, leaving.signal), { reason: 'DEADLINE_EXCEEDED' });
+    const staying = pool.lease(anyCall, never);
     leaving.abort(new AbortReason('DEADLINE'));
     await left;
     release(first);
     expect((await staying).sandbox).toBe(first.sandbox);
-    await refusal(pool.lease(leaving.signal), { reason: 'DEADLINE_EXCEEDED' });
+    await refusal(pool.lease(anyCall, leaving.signal), { reason: 'DEADLINE_EXCEEDED' });
     expect(getEventListeners(leaving.signal, 'abort')).toEqual([]);
+  });
+});
+
+describe('The choice of a thread', () => {
+  test('falls on one with an instance ready, else on one that holds the plugin, else on the one used last', async () => {
+    const { pool, sandboxes } = await start({ threadsMin: 3, threadsMax: 3 });
+    const [first, second, third] = sandboxes;
+    first?.keep('ready/1', { prepared: 1, kept: 0, keptBytes: 0 });
+    first?.keep('held/1', undefined);
+    second?.keep('used/1', { prepared: 0, kept: 1, keptBytes: 65_536 });
+    second?.keep('ready/1', undefined);
+    const idOf = async (pluginKey: string): Promise<number> => {
+      using lease = await pool.lease(callOf('tenant', { pluginKey }), never);
+      return lease.sandbox.id;
+    };
+    expect(await idOf('ready/1')).toBe(first?.id);
+    expect(await idOf('used/1')).toBe(second?.id);
+    expect(await idOf('held/1')).toBe(first?.id);
+    expect(await idOf('other/1')).toBe(first?.id);
+    expect(third?.state).toBe('idle');
+  });
+
+  test('shows what threads keep, added up by plugin', async () => {
+    const { pool, sandboxes } = await start({ threadsMin: 2, threadsMax: 2 });
+    for (const sandbox of sandboxes) sandbox.keep('a/1', { prepared: 2, kept: 1, keptBytes: 10 });
+    expect([...pool.stats().instances]).toEqual([['a/1', { prepared: 4, kept: 2, keptBytes: 20 }]]);
+  });
+});
+
+describe('Sessions', () => {
+  const inSession = (session: string): LeaseRequest => callOf('tenant', { session });
+
+  test('go to their thread and wait for it, though others are idle', async () => {
+    const { pool } = await start({ threadsMin: 2, threadsMax: 2 });
+    const first = await pool.lease(inSession('s'), never);
+    const second = pool.lease(inSession('s'), never);
+    await settled();
+    expect(pool.stats()).toMatchObject({ idle: 1, waiting: 1 });
+    release(first);
+    expect((await second).sandbox).toBe(first.sandbox);
+    using other = await pool.lease(inSession('t'), never);
+    expect(other.sandbox).not.toBe(first.sandbox);
+    release(await second);
+  });
+
+  test('whose first calls come together get one thread', async () => {
+    const { pool } = await start({ threadsMin: 2, threadsMax: 2 });
+    const busy = [await pool.lease(anyCall, never), await pool.lease(anyCall, never)];
+    const calls = [pool.lease(inSession('s'), never), pool.lease(inSession('s'), never)];
+    await settled();
+    release(...busy);
+    const first = (await calls[0]) as Lease;
+    await settled();
+    expect(pool.stats()).toMatchObject({ busy: 1, waiting: 1 });
+    release(first);
+    expect(((await calls[1]) as Lease).sandbox).toBe(first.sandbox);
+  });
+
+  test('and other calls take turns on a thread', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
+    let held = await pool.lease(inSession('s'), never);
+    const order: string[] = [];
+    const wait = async (name: string, request: LeaseRequest): Promise<void> => {
+      held = await pool.lease(request, never);
+      order.push(name);
+    };
+    const all = [1, 2, 3].flatMap((n) => [wait(`s${n}`, inSession('s')), wait(`o${n}`, callOf('other'))]);
+    for (let round = 0; round < 6; round++) {
+      release(held);
+      await settled();
+    }
+    await Promise.all(all);
+    expect(order).toEqual(['s1', 'o1', 's2', 'o2', 's3', 'o3']);
+    release(held);
+  });
+
+  test('begin anew on another thread when theirs dies', async () => {
+    const { pool } = await start({ threadsMin: 2, threadsMax: 2 });
+    const first = await pool.lease(inSession('s'), never);
+    const second = pool.lease(inSession('s'), never);
+    await settled();
+    fakeOf(first).die();
+    const next = await second;
+    expect(next.sandbox).not.toBe(first.sandbox);
+    release(first, next);
+  });
+
+  test('keep their thread from being replaced for ten times as many calls', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1, callsMax: 2 });
+    const ids = new Set<number>();
+    for (let count = 0; count < 20; count++) {
+      using lease = await pool.lease(inSession('s'), never);
+      ids.add(lease.sandbox.id);
+    }
+    expect(ids.size).toBe(1);
+    await settled();
+    using next = await pool.lease(inSession('s'), never);
+    expect(ids.has(next.sandbox.id)).toBe(false);
+  });
+});
+
+describe('Tenants', () => {
+  test('take turns, and their plugins too, however many calls one of them has waiting', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1, queueMax: 100 });
+    let held = await pool.lease(anyCall, never);
+    const order: string[] = [];
+    const wait = async (name: string, request: LeaseRequest): Promise<void> => {
+      held = await pool.lease(request, never);
+      order.push(name);
+    };
+    const all = [
+      ...[1, 2, 3, 4].map((n) => wait(`loud${n}`, callOf('loud'))),
+      wait('loud-other', callOf('loud', { plugin: 'other' })),
+      ...[1, 2].map((n) => wait(`quiet${n}`, callOf('quiet'))),
+    ];
+    for (let round = 0; round < 7; round++) {
+      release(held);
+      await settled();
+    }
+    await Promise.all(all);
+    expect(order).toEqual(['loud1', 'quiet1', 'loud-other', 'quiet2', 'loud2', 'loud3', 'loud4']);
+    release(held);
+  });
+
+  test('cannot fill the line: one alone has four fifths of it, and the next one still waits', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1, queueMax: 10 });
+    const held = await pool.lease(anyCall, never);
+    const waiting = Array.from({ length: 8 }, () => pool.lease(callOf('loud'), never));
+    await refusal(pool.lease(callOf('loud'), never), {
+      reason: 'QUEUE_FULL',
+      message: expect.stringContaining('8 of 10, 8 of them of tenant "loud", whose share that is'),
+    });
+    const quiet = pool.lease(callOf('quiet'), never);
+    expect(pool.stats()).toMatchObject({
+      waiting: 9,
+      refused: 1,
+      tenants: [
+        { tenant: 'loud', waiting: 8, running: 0 },
+        { tenant: 'quiet', waiting: 1, running: 0 },
+        { tenant: 'tenant', waiting: 0, running: 1 },
+      ],
+    });
+    release(held);
+    release((await waiting[0]) as Lease);
+    release(await quiet);
+    for (const one of waiting.slice(1)) release(await one);
+  });
+
+  test('leave a quarter of the threads to others', async () => {
+    const { pool } = await start({ threadsMin: 4, threadsMax: 4 });
+    const loud = [1, 2, 3].map(() => pool.lease(callOf('loud'), never));
+    const held = await Promise.all(loud);
+    const fourth = pool.lease(callOf('loud'), never);
+    await settled();
+    expect(pool.stats()).toMatchObject({ idle: 1, waiting: 1 });
+    using quiet = await pool.lease(callOf('quiet'), never);
+    expect(quiet.queueMs).toBe(0);
+    release(...held.slice(0, 1));
+    release(await fourth, ...held.slice(1));
+  });
+});
+
+describe('A call that waits for a call of its own', () => {
+  const nested = callOf('tenant', { isNested: true });
+
+  test('makes room for it beyond threadsMax, and it goes before all others', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
+    const outer = await pool.lease(anyCall, never);
+    const other = pool.lease(anyCall, never);
+    const block = outer.block();
+    const inner = await pool.lease(nested, never);
+    expect(inner.sandbox).not.toBe(outer.sandbox);
+    expect(pool.stats()).toMatchObject({ busy: 2, waiting: 1 });
+    release(inner);
+    block[Symbol.dispose]();
+    release(outer);
+    release(await other);
+  });
+
+  test('is refused when as many wait so as there may be threads', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
+    const outer = await pool.lease(anyCall, never);
+    const blocks = [outer.block()];
+    const inner = await pool.lease(nested, never);
+    blocks.push(inner.block());
+    await refusal(pool.lease(nested, never), { reason: 'QUEUE_FULL' });
+    for (const block of blocks) block[Symbol.dispose]();
+    release(inner, outer);
   });
 });
 
 describe('A thread of the pool', () => {
   test('is replaced after callsMax calls', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 2, callsMax: 2 });
-    const first = await pool.lease(never);
+    const first = await pool.lease(anyCall, never);
     release(first);
-    const again = await pool.lease(never);
+    const again = await pool.lease(anyCall, never);
     expect(again.sandbox).toBe(first.sandbox);
     release(again);
     await settled();
     expect(fakeOf(first).state).toBe('dead');
-    expect((await pool.lease(never)).sandbox).not.toBe(first.sandbox);
+    expect((await pool.lease(anyCall, never)).sandbox).not.toBe(first.sandbox);
     expect(pool.stats()).toMatchObject({ recycled: 1, lost: 0 });
   });
 
   test('that was killed during its call is replaced, and the next call finds the spare', async () => {
     const { pool, sandboxes } = await start({ threadsMin: 1, threadsMax: 2, endsAtOnce: false });
-    const lease = await pool.lease(never);
+    const lease = await pool.lease(anyCall, never);
     await settled();
     fakeOf(lease).state = 'stopping';
     release(lease);
     expect(pool.stats()).toMatchObject({ ending: 1, idle: 1, starting: 0 });
-    const next = await pool.lease(never);
+    const next = await pool.lease(anyCall, never);
     expect(next.queueMs).toBe(0);
     fakeOf(lease).die();
     await settled();
@@ -179,14 +372,14 @@ describe('A thread of the pool', () => {
     const { pool, sandboxes } = await start({ threadsMin: 1, threadsMax: 1 });
     sandboxes[0]?.die();
     await settled();
-    const lease = await pool.lease(never);
+    const lease = await pool.lease(anyCall, never);
     expect(lease.sandbox.id).toBe(2);
     expect(pool.stats()).toMatchObject({ threads: 1, started: 2, lost: 1 });
   });
 
   test('that dies during its call before the lease is over is replaced', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
-    const lease = await pool.lease(never);
+    const lease = await pool.lease(anyCall, never);
     fakeOf(lease).die();
     await settled();
     expect(pool.stats()).toMatchObject({ busy: 0, idle: 1, lost: 1 });
@@ -196,19 +389,19 @@ describe('A thread of the pool', () => {
 
   test('that is still running when its lease is over is ended', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
-    const lease = await pool.lease(never);
+    const lease = await pool.lease(anyCall, never);
     fakeOf(lease).state = 'running';
     release(lease);
     await settled();
     expect(fakeOf(lease).state).toBe('dead');
-    expect((await pool.lease(never)).sandbox).not.toBe(lease.sandbox);
+    expect((await pool.lease(anyCall, never)).sandbox).not.toBe(lease.sandbox);
   });
 
   test('is never one of more than threadsMax, those that end included', async () => {
     const { pool } = await start({ threadsMin: 1, threadsMax: 1, endsAtOnce: false });
-    const lease = await pool.lease(never);
+    const lease = await pool.lease(anyCall, never);
     fakeOf(lease).state = 'stopping';
-    const next = pool.lease(never);
+    const next = pool.lease(anyCall, never);
     release(lease);
     await settled();
     expect(pool.stats()).toMatchObject({ ending: 1, starting: 0, waiting: 1 });
@@ -220,7 +413,7 @@ describe('A thread of the pool', () => {
     const { pool, clock } = await start({ threadsMin: 2, threadsMax: 5, idleMsMax: 1_000 });
     const leases: Lease[] = [];
     for (let count = 0; count < 4; count++) {
-      leases.push(await pool.lease(never));
+      leases.push(await pool.lease(anyCall, never));
       await settled();
     }
     expect(pool.stats()).toMatchObject({ threads: 5 });
@@ -236,17 +429,17 @@ describe('A thread of the pool', () => {
 
   test('that is used now and then stays, and the others go but for a spare', async () => {
     const { pool, clock } = await start({ threadsMin: 0, threadsMax: 3, idleMsMax: 1_000 });
-    const first = await pool.lease(never);
+    const first = await pool.lease(anyCall, never);
     await settled();
-    const second = await pool.lease(never);
+    const second = await pool.lease(anyCall, never);
     await settled();
     release(first, second);
     for (let round = 0; round < 5; round++) {
       await clock.advance(400);
-      release(await pool.lease(never));
+      release(await pool.lease(anyCall, never));
     }
     expect(pool.stats()).toMatchObject({ threads: 2 });
-    expect((await pool.lease(never)).sandbox).toBe(second.sandbox);
+    expect((await pool.lease(anyCall, never)).sandbox).toBe(second.sandbox);
   });
 });
 
@@ -256,7 +449,7 @@ describe('Starts that fail', () => {
     failures.push(new Error('once'), new Error('twice'));
     sandboxes[0]?.die();
     await settled();
-    const lease = pool.lease(never);
+    const lease = pool.lease(anyCall, never);
     await clock.advance(1_000);
     expect((await lease).sandbox).toBe(sandboxes[1]?.asSandbox());
     expect(pool.stats()).toMatchObject({ startFailures: 2 });
@@ -267,18 +460,21 @@ describe('Starts that fail', () => {
     failures.push(...Array.from({ length: 5 }, () => new Error('no memory')));
     sandboxes[0]?.die();
     await settled();
-    const refused = refusal(pool.lease(never), { reason: 'SANDBOX_UNAVAILABLE', retryDelayMs: expect.any(Number) });
+    const refused = refusal(pool.lease(anyCall, never), {
+      reason: 'SANDBOX_UNAVAILABLE',
+      retryDelayMs: expect.any(Number),
+    });
     await clock.advance(60_000);
     await refused;
     expect(pool.stats()).toMatchObject({ threads: 0, waiting: 0, starting: 0 });
-    expect((await pool.lease(never)).sandbox.id).toBe(7);
+    expect((await pool.lease(anyCall, never)).sandbox.id).toBe(7);
   });
 
   test('leave those waiting who can still be served by a busy thread', async () => {
     const { pool, clock, failures } = await start({ threadsMin: 1, threadsMax: 2 });
     failures.push(...Array.from({ length: 5 }, () => new Error('no memory')));
-    const first = await pool.lease(never);
-    const second = pool.lease(never);
+    const first = await pool.lease(anyCall, never);
+    const second = pool.lease(anyCall, never);
     await settled();
     await clock.advance(60_000);
     expect(pool.stats()).toMatchObject({ waiting: 1, starting: 0, startFailures: 5 });
@@ -290,11 +486,11 @@ describe('Starts that fail', () => {
 describe('SandboxPool, closed', () => {
   test('refuses those who wait and who come, and ends all threads, busy ones included', async () => {
     const { pool, sandboxes, clock } = await start({ threadsMin: 2, threadsMax: 2 });
-    const leases = [await pool.lease(never), await pool.lease(never)];
-    const waiting = refusal(pool.lease(never), { reason: 'SHUTTING_DOWN' });
+    const leases = [await pool.lease(anyCall, never), await pool.lease(anyCall, never)];
+    const waiting = refusal(pool.lease(anyCall, never), { reason: 'SHUTTING_DOWN' });
     await pool[Symbol.asyncDispose]();
     await waiting;
-    await refusal(pool.lease(never), { reason: 'SHUTTING_DOWN' });
+    await refusal(pool.lease(anyCall, never), { reason: 'SHUTTING_DOWN' });
     release(...leases);
     expect(sandboxes.map(({ state }) => state)).toEqual(['dead', 'dead']);
     expect(pool.stats()).toMatchObject({ threads: 0, ending: 0, starting: 0 });
@@ -305,7 +501,7 @@ describe('SandboxPool, closed', () => {
     const setUp = await start({ threadsMin: 1, threadsMax: 2 });
     const starting = Promise.withResolvers<void>();
     setUp.hold = starting.promise;
-    await setUp.pool.lease(never);
+    await setUp.pool.lease(anyCall, never);
     const closing = setUp.pool[Symbol.asyncDispose]();
     starting.resolve();
     await closing;
@@ -356,7 +552,7 @@ describe('SandboxPool, whatever happens', () => {
           aborts.push(stopping);
           open.add(stopping);
           try {
-            held.push(await pool.lease(stopping.signal));
+            held.push(await pool.lease(anyCall, stopping.signal));
           } catch {
             // Refused: the checks below hold all the same.
           }

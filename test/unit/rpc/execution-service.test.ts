@@ -5,14 +5,14 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { CallError } from '../../../src/client/call-error.ts';
 import type { Client } from '../../../src/client/client.ts';
 import { Executions } from '../../../src/execution/executions.ts';
-import { ExecutionService, Outcome, Stage } from '../../../src/gen/caisson/v1/execution_pb.ts';
+import { ExecutionService, InstanceSource, Outcome, Stage } from '../../../src/gen/caisson/v1/execution_pb.ts';
 import { ExecError } from '../../../src/model/exec-error.ts';
 import { AbortReason } from '../../../src/model/abort-reason.ts';
 import { silentLog } from '../../../src/model/log.ts';
 import { emptyUsage, failedOutcome } from '../../../src/model/outcome.ts';
 import { bindService } from '../../../src/rpc/adapter.ts';
 import { executionServiceOf } from '../../../src/rpc/execution-service.ts';
-import { log, ok, progress, registry, SteeredExecutor, version } from '../execution/fakes.ts';
+import { action, grants, log, ok, progress, registry, SteeredExecutor, version } from '../execution/fakes.ts';
 import { collect, rejection, startRpc, streamOf, type TestRpc, until } from '../../helpers/grpc.ts';
 
 interface Setup extends AsyncDisposable {
@@ -26,7 +26,7 @@ async function setUp(): Promise<Setup> {
   const executor = new SteeredExecutor();
   const faults = { clock: systemClock, log: silentLog };
   const plugins = registry(version(), version({ name: 'other' }));
-  const executions = new Executions({ executor, registry: plugins, ...faults, graceMs: 0 });
+  const executions = new Executions({ executor, registry: plugins, grants, ...faults, graceMs: 0 });
   const rpc = await startRpc([bindService(ExecutionService, executionServiceOf(executions, faults))]);
   return {
     rpc,
@@ -221,7 +221,7 @@ describe('ExecuteStream', () => {
 describe('AttachExecution', () => {
   test('continues after a sequence, without a gap or a duplicate', async () => {
     await using setup = await setUp();
-    const { id } = setup.executions.start({ ...actionParts });
+    const { id } = setup.executions.start(action());
     const { context, end } = setup.executor.last;
     context.report(log('a'));
     context.report(log('b'));
@@ -236,7 +236,7 @@ describe('AttachExecution', () => {
 
   test('detaching leaves the run alone', async () => {
     await using setup = await setUp();
-    const { id } = setup.executions.start({ ...actionParts });
+    const { id } = setup.executions.start(action());
     for await (const _ of setup.client.attachExecution({ id })) break;
     await systemClock.sleep(50);
     expect(setup.executor.last.context.signal.aborted).toBe(false);
@@ -244,7 +244,7 @@ describe('AttachExecution', () => {
 
   test('refuses unknown executions and sequences to come', async () => {
     await using setup = await setUp();
-    const { id } = setup.executions.start({ ...actionParts });
+    const { id } = setup.executions.start(action());
     const attach = (request: { id: string; afterSequence?: bigint }): Promise<CallError> =>
       failure(collect(setup.client.attachExecution(request)));
     expect(await attach({ id: 'none' })).toMatchObject({ codeName: 'NOT_FOUND', reason: 'EXECUTION_NOT_FOUND' });
@@ -255,7 +255,7 @@ describe('AttachExecution', () => {
 
   test('ends at the shutdown with the last sequence, to attach with again', async () => {
     await using setup = await setUp();
-    const { id } = setup.executions.start({ ...actionParts });
+    const { id } = setup.executions.start(action());
     setup.executor.last.context.report(log('a'));
     const attached = setup.client.attachExecution({ id });
     await attached.next();
@@ -271,7 +271,7 @@ describe('AttachExecution', () => {
 describe('CancelExecution, GetExecution and ListExecutions', () => {
   test('answer with executions as they stand', async () => {
     await using setup = await setUp();
-    const { id } = setup.executions.start({ ...actionParts });
+    const { id } = setup.executions.start(action());
     expect((await setup.client.getExecution({ id })).execution).toMatchObject({ id, stage: Stage.QUEUED });
     heedSignal(setup, 0);
     const { execution } = await setup.client.cancelExecution({ id });
@@ -284,7 +284,7 @@ describe('CancelExecution, GetExecution and ListExecutions', () => {
     await using setup = await setUp();
     const ids: string[] = [];
     for (let index = 0; index < 5; index++) {
-      const { id, ended } = setup.executions.start({ ...actionParts, plugin: index === 2 ? 'other' : 'echo' });
+      const { id, ended } = setup.executions.start(action({ plugin: index === 2 ? 'other' : 'echo' }));
       ids.unshift(id);
       setup.executor.last.end(ok('out'));
       await ended;
@@ -430,12 +430,97 @@ describe('ExecuteMany', () => {
   });
 });
 
-const actionParts = {
-  plugin: 'echo',
-  function: 'echo',
-  input: new Uint8Array(),
-  config: new Map<string, string>(),
-  limits: {},
-  requestId: '',
-  labels: new Map<string, string>(),
-};
+describe('Calls of several tenants', () => {
+  const as = (tenant: string) => ({ metadata: { 'caisson-tenant': tenant } });
+
+  test('reach the executor as theirs', async () => {
+    await using setup = await setUp();
+    const seed = new Uint8Array([1, 2]);
+    const call = setup.client.execute({ ...request, randomSeed: seed, limits: { hostCalls: 7n } }, as('acme'));
+    await until(() => setup.executor.runs.length === 1);
+    expect(setup.executor.last.action).toMatchObject({
+      tenant: 'acme',
+      grant: { tenant: 'acme' },
+      randomSeed: seed,
+      limits: { hostCalls: 7 },
+    });
+    setup.executor.last.end(ok());
+    await call;
+    const stream = setup.client.executeMany(streamOf({ ...request, requestId: 'r' }), as('other'));
+    const first = stream.next();
+    await until(() => setup.executor.runs.length === 2);
+    expect(setup.executor.last.action.tenant).toBe('other');
+    setup.executor.last.end(ok());
+    expect((await first).value?.result).toMatchObject({ case: 'execution' });
+    await collect(stream);
+  });
+
+  test('find only executions of their own', async () => {
+    await using setup = await setUp();
+    const { id } = setup.executions.start(action({ tenant: 'acme' }));
+    const { client } = setup;
+    expect((await client.getExecution({ id }, as('acme'))).execution?.id).toBe(id);
+    expect((await client.listExecutions({}, as('acme'))).executions.map((one) => one.id)).toEqual([id]);
+    for (const options of [as('other'), {}]) {
+      expect((await failure(client.getExecution({ id }, options))).reason).toBe('EXECUTION_NOT_FOUND');
+      expect((await failure(client.cancelExecution({ id }, options))).reason).toBe('EXECUTION_NOT_FOUND');
+      const attached = failure(collect(client.attachExecution({ id }, options)));
+      expect((await attached).reason).toBe('EXECUTION_NOT_FOUND');
+      expect((await client.listExecutions({}, options)).executions).toEqual([]);
+    }
+    expect(setup.executor.last.context.signal.aborted).toBe(false);
+  });
+
+  test('cannot read on where another tenant’s list stopped', async () => {
+    await using setup = await setUp();
+    for (let at = 0; at < 2; at++) setup.executions.start(action({ tenant: 'acme' }));
+    const { nextPageToken } = await setup.client.listExecutions({ pageSize: 1 }, as('acme'));
+    const page = { pageSize: 1, pageToken: nextPageToken };
+    expect((await setup.client.listExecutions(page, as('acme'))).executions).toHaveLength(1);
+    expect((await failure(setup.client.listExecutions(page, as('other')))).violations).toMatchObject([
+      { field: 'page_token' },
+    ]);
+  });
+
+  test('are refused where the tenant cannot be', async () => {
+    await using setup = await setUp();
+    const { client } = setup;
+    for (const tenant of ['No', 'caisson']) {
+      const refused = [
+        client.execute(request, as(tenant)),
+        collect(client.executeStream(request, as(tenant))),
+        collect(client.executeMany(streamOf({ ...request, requestId: 'r' }), as(tenant))),
+        collect(client.attachExecution({ id: 'x' }, as(tenant))),
+        client.getExecution({ id: 'x' }, as(tenant)),
+        client.cancelExecution({ id: 'x' }, as(tenant)),
+        client.listExecutions({}, as(tenant)),
+      ];
+      for (const error of await Promise.all(refused.map(failure))) {
+        expect(error).toMatchObject({ reason: 'REQUEST_INVALID', violations: [{ field: 'caisson-tenant' }] });
+      }
+    }
+    expect(setup.executor.runs).toEqual([]);
+  });
+});
+
+describe('The receipt', () => {
+  test('has host calls by capability, the guest’s counters and where the instance came from', async () => {
+    await using setup = await setUp();
+    const call = setup.client.execute(request);
+    await until(() => setup.executor.runs.length === 1);
+    const usage = {
+      ...emptyUsage,
+      hostCallsByCapability: { kv: 3, log: 2 },
+      counters: { tokens: 9_007_199_254_740_991, debt: -5 },
+      instanceSource: 'PREPARED' as const,
+    };
+    setup.executor.last.end(failedOutcome('HOST_CALLS', 'too many', usage));
+    const { execution } = await call;
+    expect(execution).toMatchObject({ outcome: Outcome.DENIED, error: { kind: 'HOST_CALLS' } });
+    expect(execution?.usage).toMatchObject({
+      hostCallsByCapability: { kv: 3n, log: 2n },
+      counters: { tokens: 9_007_199_254_740_991n, debt: -5n },
+      instanceSource: InstanceSource.PREPARED,
+    });
+  });
+});

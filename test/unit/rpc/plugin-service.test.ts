@@ -7,16 +7,18 @@ import { CallError } from '../../../src/client/call-error.ts';
 import type { Client } from '../../../src/client/client.ts';
 import {
   PluginEventType,
+  PluginHealthState,
   PluginService,
   PluginState,
   type PublishPluginRequestSchema,
 } from '../../../src/gen/caisson/v1/plugin_pb.ts';
 import { ExecError } from '../../../src/model/exec-error.ts';
-import { type PluginVersion, referenceOf } from '../../../src/model/plugin.ts';
+import { type PluginHealth, type PluginVersion, referenceOf } from '../../../src/model/plugin.ts';
+import type { DeleteOptions, DroppedStorage } from '../../../src/plugins/registry.ts';
 import type { ValidationReport } from '../../../src/plugins/report.ts';
 import type { PluginChange } from '../../../src/plugins/watchers.ts';
 import { bindService } from '../../../src/rpc/adapter.ts';
-import type { PluginApi } from '../../../src/rpc/plugin-api.ts';
+import type { PluginApi, WarmingApi } from '../../../src/rpc/plugin-api.ts';
 import { pluginServiceOf } from '../../../src/rpc/plugin-service.ts';
 import { version } from '../execution/fakes.ts';
 import { collect, rejection, startRpc, streamOf, type TestRpc } from '../../helpers/grpc.ts';
@@ -52,14 +54,18 @@ class FakeRegistry implements PluginApi {
   versions: PluginVersion[] = [];
   readonly asked: string[] = [];
   readonly changes: PluginChange[] = [];
+  readonly tenants: (string | undefined)[] = [];
+  fares: PluginHealth | undefined;
   received = '';
 
-  async publish(header: Parameters<PluginApi['publish']>[0], chunks: AsyncIterable<Uint8Array>) {
+  async publish(...[header, chunks, , tenant]: Parameters<PluginApi['publish']>) {
+    this.tenants.push(tenant);
     this.received = `${header.manifestText} ${header.sha256} ${header.sizeBytes} ${await hashOf(chunks)}`;
     return { version: version({ name: 'new' }), created: true, report };
   }
 
-  async validate(header: Parameters<PluginApi['validate']>[0], chunks: AsyncIterable<Uint8Array>) {
+  async validate(...[header, chunks, , tenant]: Parameters<PluginApi['validate']>) {
+    this.tenants.push(tenant);
     this.received = `${header.manifestText} ${await hashOf(chunks)}`;
     return report;
   }
@@ -91,8 +97,14 @@ class FakeRegistry implements PluginApi {
     return this.#change('retire', reference);
   }
 
-  async delete(reference: string): Promise<void> {
-    this.#change('delete', reference);
+  async delete(reference: string, options: DeleteOptions = {}): Promise<DroppedStorage> {
+    this.tenants.push(options.tenant);
+    this.#change(options.keepStorage ? 'delete but storage of' : 'delete', reference);
+    return { keys: 3, bytes: 40 };
+  }
+
+  health(): PluginHealth | undefined {
+    return this.fares;
   }
 
   async *watch(_: object, signal: AbortSignal): AsyncGenerator<PluginChange> {
@@ -120,7 +132,13 @@ interface Setup extends AsyncDisposable {
 
 async function setUp(): Promise<Setup> {
   const registry = new FakeRegistry();
-  const rpc = await startRpc([bindService(PluginService, pluginServiceOf(registry))]);
+  const warming: WarmingApi = {
+    warm: async (version, threads) => {
+      registry.asked.push(`warm ${referenceOf(version)} on ${threads}`);
+      return { threads: 2, instances: 4 };
+    },
+  };
+  const rpc = await startRpc([bindService(PluginService, pluginServiceOf(registry, warming))]);
   return { rpc, registry, client: rpc.client(PluginService), [Symbol.asyncDispose]: () => rpc[Symbol.asyncDispose]() };
 }
 
@@ -254,10 +272,119 @@ describe('StartPlugin, StopPlugin, RetirePlugin and DeletePlugin', () => {
   });
 });
 
+describe('DeletePlugin', () => {
+  test('answers with how much of the storage is gone, and can keep it', async () => {
+    await using setup = await setUp();
+    const { client, registry } = setup;
+    const options = { metadata: { 'caisson-tenant': 'acme' } };
+    expect(await client.deletePlugin({ plugin: 'echo@1.0.0' }, options)).toMatchObject({
+      storageKeysDeleted: 3n,
+      storageBytesDeleted: 40n,
+    });
+    await client.deletePlugin({ plugin: 'echo@1.0.0', keepStorage: true });
+    expect(registry.asked).toEqual(['delete echo@1.0.0', 'delete but storage of echo@1.0.0']);
+    expect(registry.tenants).toEqual(['acme', 'default']);
+  });
+});
+
+describe('WarmPlugin', () => {
+  test('starts the version and has instances of it prepared', async () => {
+    await using setup = await setUp();
+    const answer = await setup.client.warmPlugin({ plugin: 'echo@1.0.0', threads: 2 });
+    expect(answer).toMatchObject({ plugin: { name: 'echo', version: '1.0.0' }, threads: 2, instances: 4 });
+    await setup.client.warmPlugin({ plugin: 'echo@1.0.0', threads: 1_024 });
+    expect(setup.registry.asked).toEqual([
+      'start echo@1.0.0',
+      'warm echo@1.0.0 on 2',
+      'start echo@1.0.0',
+      'warm echo@1.0.0 on 1024',
+    ]);
+  });
+
+  test('refuses a name alone, and numbers of threads that cannot be', async () => {
+    await using setup = await setUp();
+    const error = await failure(setup.client.warmPlugin({ plugin: 'echo', threads: -1 }));
+    expect(error.violations).toMatchObject([{ field: 'plugin' }, { field: 'threads' }]);
+    const tooMany = await failure(setup.client.warmPlugin({ plugin: 'echo@1.0.0', threads: 1_025 }));
+    expect(tooMany.violations).toMatchObject([
+      { field: 'threads', description: 'must be from 1 to 1024, or 0 for all that there are, but is 1025' },
+    ]);
+    expect(setup.registry.asked).toEqual([]);
+  });
+});
+
+describe('The tenant of an upload or a deletion', () => {
+  test('is handed to the registry', async () => {
+    await using setup = await setUp();
+    const options = { metadata: { 'caisson-tenant': 'acme' } };
+    await setup.client.publishPlugin(streamOf(header, chunk(new Uint8Array(1))), options);
+    await setup.client.validatePlugin(streamOf(header, chunk(new Uint8Array(1))), options);
+    await setup.client.publishPlugin(streamOf(header, chunk(new Uint8Array(1))));
+    expect(setup.registry.tenants).toEqual(['acme', 'acme', 'default']);
+  });
+
+  test('is refused where it cannot be', async () => {
+    await using setup = await setUp();
+    const options = { metadata: { 'caisson-tenant': 'No' } };
+    const calls = [
+      setup.client.publishPlugin(streamOf(header), options),
+      setup.client.validatePlugin(streamOf(header), options),
+      setup.client.deletePlugin({ plugin: 'echo@1.0.0' }, options),
+    ];
+    for (const error of await Promise.all(calls.map(failure))) {
+      expect(error.violations).toMatchObject([{ field: 'caisson-tenant' }]);
+    }
+    expect([setup.registry.tenants, setup.registry.asked]).toEqual([[], []]);
+  });
+});
+
+describe('The health of a version', () => {
+  test('stands in every answer that shows one, and is absent where it does not run', async () => {
+    await using setup = await setUp();
+    const { client, registry } = setup;
+    registry.versions = [version({ name: 'a' })];
+    registry.fares = {
+      state: 'DEGRADED',
+      reasons: ['5 of the last 20 runs trapped'],
+      changedMs: 1_000,
+      checkedMs: 2_500,
+    };
+    const expected = {
+      state: PluginHealthState.DEGRADED,
+      reasons: ['5 of the last 20 runs trapped'],
+      changeTime: { seconds: 1n },
+      checkTime: { seconds: 2n, nanos: 500_000_000 },
+    };
+    const shown = async () => [
+      (await client.getPlugin({ plugin: 'a' })).plugin,
+      (await client.listPlugins({})).plugins[0],
+      (await client.startPlugin({ plugin: 'a@1.0.0' })).plugin,
+      (await client.warmPlugin({ plugin: 'a@1.0.0' })).plugin,
+    ];
+    for (const plugin of await shown()) expect(plugin?.health).toMatchObject(expected);
+    registry.fares = { state: 'HEALTHY', reasons: [], changedMs: 1_000 };
+    expect((await client.getPlugin({ plugin: 'a' })).plugin?.health?.checkTime).toBeUndefined();
+    registry.fares = undefined;
+    for (const plugin of await shown()) expect(plugin?.health).toBeUndefined();
+  });
+
+  test('is streamed as it was when it changed', async () => {
+    await using setup = await setUp();
+    const health: PluginHealth = { state: 'FAILED', reasons: ['no'], changedMs: 1_000 };
+    setup.registry.changes.push({ type: 'HEALTH_CHANGED', timeMs: 1_000, version: version(), health });
+    const watch = setup.client.watchPlugins({});
+    expect((await watch.next()).value).toMatchObject({
+      type: PluginEventType.HEALTH_CHANGED,
+      plugin: { name: 'echo', health: { state: PluginHealthState.FAILED, reasons: ['no'] } },
+    });
+    await watch.return();
+  });
+});
+
 describe('WatchPlugins', () => {
   test('streams changes until the client leaves', async () => {
     await using setup = await setUp();
-    const change = { timeMs: 1_500, version: version() };
+    const change = { timeMs: 1_500, version: version(), health: undefined };
     setup.registry.changes.push({ type: 'EXISTING', ...change }, { type: 'SYNCED', timeMs: 2_000 });
     setup.registry.changes.push({ type: 'STATE_CHANGED', ...change }, { type: 'DELETED', ...change });
     const watch = setup.client.watchPlugins({ name: 'echo' });

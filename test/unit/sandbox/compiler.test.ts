@@ -5,6 +5,7 @@ import { digestOf } from '../../../src/base/digest.ts';
 import { AbortReason } from '../../../src/model/abort-reason.ts';
 import { wasmPageBytes } from '../../../src/model/limits.ts';
 import { Compiler, type CompilerOptions } from '../../../src/sandbox/compiler.ts';
+import type { ComposedModule } from '../../../src/sandbox/kernel/compose.ts';
 import { modulePolicyDefault } from '../../../src/wasm/policy.ts';
 import { expectThreads, outputText, runIn, SandboxSet, echoGuest } from '../../helpers/sandbox.ts';
 import { wat } from '../../helpers/wat.ts';
@@ -28,7 +29,11 @@ describe('Compiler', () => {
     await using sandboxes = new SandboxSet();
     await using compiler = await start();
     const bytes = wat(echoGuest);
-    const plugin = await compiler.compile({ bytes, digest: digestOf(bytes), memoryBytes });
+    const { composed } = await compiler.analyse(bytes, memoryBytes);
+    if (composed === undefined) throw new Error('Something stands against the module');
+    const plugin = await compiler.compile({ digest: digestOf(bytes), memoryBytes, composed });
+    expect(plugin.key).toBe(`${digestOf(bytes)}/${memoryBytes}`);
+    expect(composed.bytes.length).toBeGreaterThan(bytes.length);
     const sandbox = await sandboxes.start();
     expect(outputText((await runIn(sandbox, plugin, { input: 'compiled' })).outcome)).toBe('compiled');
     await compiler[Symbol.asyncDispose]();
@@ -49,13 +54,23 @@ describe('Compiler', () => {
     expect(bytes.length).toBeGreaterThan(8);
   });
 
-  test('rejects to compile a bad module with its first problem', async () => {
+  test('rejects to compile bytes that V8 refuses', async () => {
     await using compiler = await start();
-    const bytes = wat('(module (memory 11))');
-    await expect(compiler.compile({ bytes, digest: digestOf(bytes), memoryBytes })).rejects.toMatchObject({
-      reason: 'MEMORY_OVER_LIMIT',
-      message: expect.stringContaining('(at memory 0)'),
+    const bytes = wat(echoGuest);
+    const { composed } = await compiler.analyse(bytes, memoryBytes);
+    const broken = { ...(composed as ComposedModule), bytes: Uint8Array.of(0, 0x61, 0x73, 0x6d) };
+    await expect(compiler.compile({ digest: digestOf(bytes), memoryBytes, composed: broken })).rejects.toMatchObject({
+      reason: 'INTERNAL',
     });
+  });
+
+  test('has another identity with another policy, and the same with the same', async () => {
+    await using compiler = await start();
+    await using same = await start();
+    await using other = await start({ policy: { ...modulePolicyDefault, allowedFeatures: ['memory64'] } });
+    expect(compiler.identity).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(same.identity).toBe(compiler.identity);
+    expect(other.identity).not.toBe(compiler.identity);
   });
 
   test('holds to its policy', async () => {
@@ -65,8 +80,12 @@ describe('Compiler', () => {
 
   test('gives up a module that takes too long, and does the others', async () => {
     await using compiler = await start({ clock: hasty, timeMsMax: 4_321 });
-    const slow = compiler.analyse(slowModule(), memoryBytes);
-    await expect(slow).rejects.toMatchObject({ reason: 'WASM_TOO_SLOW' });
+    const module = slowModule();
+    const slow = compiler.analyse(module, memoryBytes);
+    await expect(slow).rejects.toMatchObject({
+      reason: 'WASM_TOO_SLOW',
+      message: `Checking and rewriting the module of ${module.length} bytes took longer than 4321 ms, the most that is allowed`,
+    });
     await expectThreads(0);
   });
 

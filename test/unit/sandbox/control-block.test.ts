@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Worker } from 'node:worker_threads';
-import { ControlBlock } from '../../../src/sandbox/control-block.ts';
+import { callsMade, ControlBlock } from '../../../src/sandbox/control-block.ts';
 
 test('ControlBlock shows the meters of one side to the other, and forgets them when reset', () => {
   const main = new ControlBlock();
@@ -8,7 +8,10 @@ test('ControlBlock shows the meters of one side to the other, and forgets them w
   thread.meters.hostCalls += 2 ** 33;
   thread.meters.memoryPeakBytes = 65_536;
   thread.meters.fuel = 1e13;
-  expect({ ...main.meters }).toEqual({
+  thread.meters.calls.kv++;
+  const { calls, ...meters } = main.meters;
+  expect(callsMade(calls)).toEqual({ kv: 1 });
+  expect({ ...meters }).toEqual({
     hostCalls: 2 ** 33,
     progressEvents: 0,
     progressCoalesced: 0,
@@ -18,7 +21,11 @@ test('ControlBlock shows the meters of one side to the other, and forgets them w
     fuel: 1e13,
   });
   main.reset();
-  expect(Object.values(thread.meters)).toEqual([0, 0, 0, 0, 0, 0, 0]);
+  expect(callsMade(thread.meters.calls)).toEqual({});
+  expect({ ...thread.meters, calls: 0 }).toEqual({
+    ...Object.fromEntries(Object.keys(meters).map((name) => [name, 0])),
+    calls: 0,
+  });
 });
 
 test('ControlBlock tells how many events have not been taken, also when the counts wrap', () => {
@@ -62,4 +69,28 @@ test('ControlBlock wakes a thread that waits when a stop is asked for', async ()
   } finally {
     await waiting.terminate();
   }
+});
+
+test('ControlBlock lets the thread wait for an answer, which a wish to stop cuts short', () => {
+  const main = new ControlBlock();
+  const thread = new ControlBlock(main.buffer);
+  thread.expectAnswer();
+  main.announceAnswer();
+  expect(thread.waitForAnswer()).toBe(true);
+  thread.expectAnswer();
+  main.requestStop();
+  expect(thread.waitForAnswer()).toBe(false);
+  main.reset();
+  main.announceAnswer();
+  expect(thread.waitForAnswer()).toBe(true);
+});
+
+test('ControlBlock says that a call is pending from its reset to its end', () => {
+  const main = new ControlBlock();
+  const thread = new ControlBlock(main.buffer);
+  expect(thread.isCallPending).toBe(false);
+  main.reset();
+  expect(thread.isCallPending).toBe(true);
+  thread.callOver();
+  expect(main.isCallPending).toBe(false);
 });

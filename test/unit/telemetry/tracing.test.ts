@@ -168,6 +168,7 @@ describe('Tracing over OTLP', () => {
         clock: systemClock,
         plugins: { compiled: () => Promise.resolve({} as never) },
         sandboxes: { lease: () => Promise.reject(new Error('no sandbox')) },
+        services: { answer: () => Promise.reject(new Error('no service')) },
       }),
     );
     await using sink = await startSink();

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file caisson/v1/execution.proto.
  */
 export const file_caisson_v1_execution: GenFile = /*@__PURE__*/
-  fileDesc("ChpjYWlzc29uL3YxL2V4ZWN1dGlvbi5wcm90bxIKY2Fpc3Nvbi52MSJuCgZMaW1pdHMSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIMCgRmdWVsGAIgASgDEhQKDG1lbW9yeV9ieXRlcxgDIAEoAxIUCgxvdXRwdXRfYnl0ZXMYBCABKAMi2gMKCUV4ZWN1dGlvbhIKCgJpZBgBIAEoCRIkCgdvdXRjb21lGAIgASgOMhMuY2Fpc3Nvbi52MS5PdXRjb21lEg4KBm91dHB1dBgDIAEoDBIpCgVlcnJvchgEIAEoCzIaLmNhaXNzb24udjEuRXhlY3V0aW9uRXJyb3ISIAoFdXNhZ2UYBSABKAsyES5jYWlzc29uLnYxLlVzYWdlEiAKBXN0YWdlGAYgASgOMhEuY2Fpc3Nvbi52MS5TdGFnZRIOCgZwbHVnaW4YByABKAkSDgoGZGlnZXN0GAggASgJEhAKCGZ1bmN0aW9uGAkgASgJEhIKCnJlcXVlc3RfaWQYCiABKAkSMQoGbGFiZWxzGAsgAygLMiEuY2Fpc3Nvbi52MS5FeGVjdXRpb24uTGFiZWxzRW50cnkSLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGA4gASgEGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXAoORXhlY3V0aW9uRXJyb3ISDAoEa2luZBgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEisKC2d1ZXN0X3N0YWNrGAMgAygLMhYuY2Fpc3Nvbi52MS5HdWVzdEZyYW1lIkYKCkd1ZXN0RnJhbWUSEAoIZnVuY3Rpb24YASABKAkSFgoOZnVuY3Rpb25faW5kZXgYAiABKA0SDgoGb2Zmc2V0GAMgASgEIqADCgVVc2FnZRIwCg13YWxsX2R1cmF0aW9uGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDnF1ZXVlX2R1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDHJ1bl9kdXJhdGlvbhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIZChFtZW1vcnlfcGVha19ieXRlcxgEIAEoBBITCgtpbnB1dF9ieXRlcxgFIAEoBBIUCgxvdXRwdXRfYnl0ZXMYBiABKAQSEgoKaG9zdF9jYWxscxgHIAEoBBIXCg9wcm9ncmVzc19ldmVudHMYCCABKAQSGgoScHJvZ3Jlc3NfY29hbGVzY2VkGAkgASgEEhEKCWxvZ19ieXRlcxgKIAEoBBIZChFsb2dfbGluZXNfZHJvcHBlZBgLIAEoBBIMCgRmdWVsGAwgASgEEhsKE2Z1ZWxfaXNfbG93ZXJfYm91bmQYDSABKAgSGQoRZnVlbF9jb3N0X3ZlcnNpb24YDiABKA0ilgIKDkV4ZWN1dGlvbkV2ZW50EhAKCHNlcXVlbmNlGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGV4ZWN1dGlvbl9pZBgDIAEoCRIRCgljb2FsZXNjZWQYBCABKAQSIgoFc3RhZ2UYBSABKA4yES5jYWlzc29uLnYxLlN0YWdlSAASKAoIcHJvZ3Jlc3MYBiABKAsyFC5jYWlzc29uLnYxLlByb2dyZXNzSAASHgoDbG9nGAcgASgLMg8uY2Fpc3Nvbi52MS5Mb2dIABIoCgdvdXRjb21lGAggASgLMhUuY2Fpc3Nvbi52MS5FeGVjdXRpb25IAEIHCgVldmVudCJNCghQcm9ncmVzcxIVCghmcmFjdGlvbhgBIAEoAUgAiAEBEg8KB21lc3NhZ2UYAiABKAkSDAoEZGF0YRgDIAEoDEILCglfZnJhY3Rpb24iOwoDTG9nEiMKBWxldmVsGAEgASgOMhQuY2Fpc3Nvbi52MS5Mb2dMZXZlbBIPCgdtZXNzYWdlGAIgASgJIscCCg5FeGVjdXRlUmVxdWVzdBIOCgZwbHVnaW4YASABKAkSEAoIZnVuY3Rpb24YAiABKAkSDQoFaW5wdXQYAyABKAwSNgoGY29uZmlnGAQgAygLMiYuY2Fpc3Nvbi52MS5FeGVjdXRlUmVxdWVzdC5Db25maWdFbnRyeRIiCgZsaW1pdHMYBSABKAsyEi5jYWlzc29uLnYxLkxpbWl0cxISCgpyZXF1ZXN0X2lkGAYgASgJEjYKBmxhYmVscxgHIAMoCzImLmNhaXNzb24udjEuRXhlY3V0ZVJlcXVlc3QuTGFiZWxzRW50cnkaLQoLQ29uZmlnRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjsKD0V4ZWN1dGVSZXNwb25zZRIoCglleGVjdXRpb24YASABKAsyFS5jYWlzc29uLnYxLkV4ZWN1dGlvbiLrAgoURXhlY3V0ZVN0cmVhbVJlcXVlc3QSDgoGcGx1Z2luGAEgASgJEhAKCGZ1bmN0aW9uGAIgASgJEg0KBWlucHV0GAMgASgMEjwKBmNvbmZpZxgEIAMoCzIsLmNhaXNzb24udjEuRXhlY3V0ZVN0cmVhbVJlcXVlc3QuQ29uZmlnRW50cnkSIgoGbGltaXRzGAUgASgLMhIuY2Fpc3Nvbi52MS5MaW1pdHMSEgoKcmVxdWVzdF9pZBgGIAEoCRI8CgZsYWJlbHMYByADKAsyLC5jYWlzc29uLnYxLkV4ZWN1dGVTdHJlYW1SZXF1ZXN0LkxhYmVsc0VudHJ5EhAKCGRldGFjaGVkGAggASgIGi0KC0NvbmZpZ0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCChVFeGVjdXRlU3RyZWFtUmVzcG9uc2USKQoFZXZlbnQYASABKAsyGi5jYWlzc29uLnYxLkV4ZWN1dGlvbkV2ZW50ItMCChJFeGVjdXRlTWFueVJlcXVlc3QSDgoGcGx1Z2luGAEgASgJEhAKCGZ1bmN0aW9uGAIgASgJEg0KBWlucHV0GAMgASgMEjoKBmNvbmZpZxgEIAMoCzIqLmNhaXNzb24udjEuRXhlY3V0ZU1hbnlSZXF1ZXN0LkNvbmZpZ0VudHJ5EiIKBmxpbWl0cxgFIAEoCzISLmNhaXNzb24udjEuTGltaXRzEhIKCnJlcXVlc3RfaWQYBiABKAkSOgoGbGFiZWxzGAcgAygLMiouY2Fpc3Nvbi52MS5FeGVjdXRlTWFueVJlcXVlc3QuTGFiZWxzRW50cnkaLQoLQ29uZmlnRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIocBChNFeGVjdXRlTWFueVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSKgoJZXhlY3V0aW9uGAIgASgLMhUuY2Fpc3Nvbi52MS5FeGVjdXRpb25IABImCgdyZWZ1c2FsGAMgASgLMhMuY2Fpc3Nvbi52MS5SZWZ1c2FsSABCCAoGcmVzdWx0ImgKB1JlZnVzYWwSDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIuCgtyZXRyeV9kZWxheRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI8ChZBdHRhY2hFeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEIkQKF0F0dGFjaEV4ZWN1dGlvblJlc3BvbnNlEikKBWV2ZW50GAEgASgLMhouY2Fpc3Nvbi52MS5FeGVjdXRpb25FdmVudCIkChZDYW5jZWxFeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkMKF0NhbmNlbEV4ZWN1dGlvblJlc3BvbnNlEigKCWV4ZWN1dGlvbhgBIAEoCzIVLmNhaXNzb24udjEuRXhlY3V0aW9uIiEKE0dldEV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkiQAoUR2V0RXhlY3V0aW9uUmVzcG9uc2USKAoJZXhlY3V0aW9uGAEgASgLMhUuY2Fpc3Nvbi52MS5FeGVjdXRpb24icAoVTGlzdEV4ZWN1dGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnBsdWdpbhgDIAEoCRIgCgVzdGFnZRgEIAEoDjIRLmNhaXNzb24udjEuU3RhZ2UiXAoWTGlzdEV4ZWN1dGlvbnNSZXNwb25zZRIpCgpleGVjdXRpb25zGAEgAygLMhUuY2Fpc3Nvbi52MS5FeGVjdXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKuMBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIOCgpPVVRDT01FX09LEAESGAoUT1VUQ09NRV9QTFVHSU5fRVJST1IQAhIQCgxPVVRDT01FX1RSQVAQAxIaChZPVVRDT01FX0ZVRUxfRVhIQVVTVEVEEAQSHAoYT1VUQ09NRV9NRU1PUllfRVhIQVVTVEVEEAUSFQoRT1VUQ09NRV9USU1FRF9PVVQQBhIUChBPVVRDT01FX0NBTkNFTEVEEAcSHAoYT1VUQ09NRV9PVVRQVVRfVE9PX0xBUkdFEAgqWAoFU3RhZ2USFQoRU1RBR0VfVU5TUEVDSUZJRUQQABIQCgxTVEFHRV9RVUVVRUQQARIRCg1TVEFHRV9SVU5OSU5HEAISEwoPU1RBR0VfQ09NUExFVEVEEAMqjAEKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9UUkFDRRABEhMKD0xPR19MRVZFTF9ERUJVRxACEhIKDkxPR19MRVZFTF9JTkZPEAMSEgoOTE9HX0xFVkVMX1dBUk4QBBITCg9MT0dfTEVWRUxfRVJST1IQBTLoBAoQRXhlY3V0aW9uU2VydmljZRJCCgdFeGVjdXRlEhouY2Fpc3Nvbi52MS5FeGVjdXRlUmVxdWVzdBobLmNhaXNzb24udjEuRXhlY3V0ZVJlc3BvbnNlElYKDUV4ZWN1dGVTdHJlYW0SIC5jYWlzc29uLnYxLkV4ZWN1dGVTdHJlYW1SZXF1ZXN0GiEuY2Fpc3Nvbi52MS5FeGVjdXRlU3RyZWFtUmVzcG9uc2UwARJSCgtFeGVjdXRlTWFueRIeLmNhaXNzb24udjEuRXhlY3V0ZU1hbnlSZXF1ZXN0Gh8uY2Fpc3Nvbi52MS5FeGVjdXRlTWFueVJlc3BvbnNlKAEwARJcCg9BdHRhY2hFeGVjdXRpb24SIi5jYWlzc29uLnYxLkF0dGFjaEV4ZWN1dGlvblJlcXVlc3QaIy5jYWlzc29uLnYxLkF0dGFjaEV4ZWN1dGlvblJlc3BvbnNlMAESWgoPQ2FuY2VsRXhlY3V0aW9uEiIuY2Fpc3Nvbi52MS5DYW5jZWxFeGVjdXRpb25SZXF1ZXN0GiMuY2Fpc3Nvbi52MS5DYW5jZWxFeGVjdXRpb25SZXNwb25zZRJRCgxHZXRFeGVjdXRpb24SHy5jYWlzc29uLnYxLkdldEV4ZWN1dGlvblJlcXVlc3QaIC5jYWlzc29uLnYxLkdldEV4ZWN1dGlvblJlc3BvbnNlElcKDkxpc3RFeGVjdXRpb25zEiEuY2Fpc3Nvbi52MS5MaXN0RXhlY3V0aW9uc1JlcXVlc3QaIi5jYWlzc29uLnYxLkxpc3RFeGVjdXRpb25zUmVzcG9uc2VCOAoOZGV2LmNhaXNzb24udjFQAVokY2Fpc3Nvbi5kZXYvZ2VuL2NhaXNzb24vdjE7Y2Fpc3NvbnYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjYWlzc29uL3YxL2V4ZWN1dGlvbi5wcm90bxIKY2Fpc3Nvbi52MSKCAQoGTGltaXRzEioKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEZnVlbBgCIAEoAxIUCgxtZW1vcnlfYnl0ZXMYAyABKAMSFAoMb3V0cHV0X2J5dGVzGAQgASgDEhIKCmhvc3RfY2FsbHMYBSABKAMi2gMKCUV4ZWN1dGlvbhIKCgJpZBgBIAEoCRIkCgdvdXRjb21lGAIgASgOMhMuY2Fpc3Nvbi52MS5PdXRjb21lEg4KBm91dHB1dBgDIAEoDBIpCgVlcnJvchgEIAEoCzIaLmNhaXNzb24udjEuRXhlY3V0aW9uRXJyb3ISIAoFdXNhZ2UYBSABKAsyES5jYWlzc29uLnYxLlVzYWdlEiAKBXN0YWdlGAYgASgOMhEuY2Fpc3Nvbi52MS5TdGFnZRIOCgZwbHVnaW4YByABKAkSDgoGZGlnZXN0GAggASgJEhAKCGZ1bmN0aW9uGAkgASgJEhIKCnJlcXVlc3RfaWQYCiABKAkSMQoGbGFiZWxzGAsgAygLMiEuY2Fpc3Nvbi52MS5FeGVjdXRpb24uTGFiZWxzRW50cnkSLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGA4gASgEGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXAoORXhlY3V0aW9uRXJyb3ISDAoEa2luZBgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEisKC2d1ZXN0X3N0YWNrGAMgAygLMhYuY2Fpc3Nvbi52MS5HdWVzdEZyYW1lIkYKCkd1ZXN0RnJhbWUSEAoIZnVuY3Rpb24YASABKAkSFgoOZnVuY3Rpb25faW5kZXgYAiABKA0SDgoGb2Zmc2V0GAMgASgEIscFCgVVc2FnZRIwCg13YWxsX2R1cmF0aW9uGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDnF1ZXVlX2R1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDHJ1bl9kdXJhdGlvbhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIZChFtZW1vcnlfcGVha19ieXRlcxgEIAEoBBITCgtpbnB1dF9ieXRlcxgFIAEoBBIUCgxvdXRwdXRfYnl0ZXMYBiABKAQSEgoKaG9zdF9jYWxscxgHIAEoBBIXCg9wcm9ncmVzc19ldmVudHMYCCABKAQSGgoScHJvZ3Jlc3NfY29hbGVzY2VkGAkgASgEEhEKCWxvZ19ieXRlcxgKIAEoBBIZChFsb2dfbGluZXNfZHJvcHBlZBgLIAEoBBIMCgRmdWVsGAwgASgEEhsKE2Z1ZWxfaXNfbG93ZXJfYm91bmQYDSABKAgSGQoRZnVlbF9jb3N0X3ZlcnNpb24YDiABKA0STgoYaG9zdF9jYWxsc19ieV9jYXBhYmlsaXR5GA8gAygLMiwuY2Fpc3Nvbi52MS5Vc2FnZS5Ib3N0Q2FsbHNCeUNhcGFiaWxpdHlFbnRyeRIxCghjb3VudGVycxgQIAMoCzIfLmNhaXNzb24udjEuVXNhZ2UuQ291bnRlcnNFbnRyeRIzCg9pbnN0YW5jZV9zb3VyY2UYESABKA4yGi5jYWlzc29uLnYxLkluc3RhbmNlU291cmNlGjwKGkhvc3RDYWxsc0J5Q2FwYWJpbGl0eUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEaLwoNQ291bnRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKBI6AjgBIpYCCg5FeGVjdXRpb25FdmVudBIQCghzZXF1ZW5jZRgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxleGVjdXRpb25faWQYAyABKAkSEQoJY29hbGVzY2VkGAQgASgEEiIKBXN0YWdlGAUgASgOMhEuY2Fpc3Nvbi52MS5TdGFnZUgAEigKCHByb2dyZXNzGAYgASgLMhQuY2Fpc3Nvbi52MS5Qcm9ncmVzc0gAEh4KA2xvZxgHIAEoCzIPLmNhaXNzb24udjEuTG9nSAASKAoHb3V0Y29tZRgIIAEoCzIVLmNhaXNzb24udjEuRXhlY3V0aW9uSABCBwoFZXZlbnQiTQoIUHJvZ3Jlc3MSFQoIZnJhY3Rpb24YASABKAFIAIgBARIPCgdtZXNzYWdlGAIgASgJEgwKBGRhdGEYAyABKAxCCwoJX2ZyYWN0aW9uIjsKA0xvZxIjCgVsZXZlbBgBIAEoDjIULmNhaXNzb24udjEuTG9nTGV2ZWwSDwoHbWVzc2FnZRgCIAEoCSLwAgoORXhlY3V0ZVJlcXVlc3QSDgoGcGx1Z2luGAEgASgJEhAKCGZ1bmN0aW9uGAIgASgJEg0KBWlucHV0GAMgASgMEjYKBmNvbmZpZxgEIAMoCzImLmNhaXNzb24udjEuRXhlY3V0ZVJlcXVlc3QuQ29uZmlnRW50cnkSIgoGbGltaXRzGAUgASgLMhIuY2Fpc3Nvbi52MS5MaW1pdHMSEgoKcmVxdWVzdF9pZBgGIAEoCRI2CgZsYWJlbHMYByADKAsyJi5jYWlzc29uLnYxLkV4ZWN1dGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhMKC3JhbmRvbV9zZWVkGAggASgMEhIKCnNlc3Npb25faWQYCSABKAkaLQoLQ29uZmlnRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjsKD0V4ZWN1dGVSZXNwb25zZRIoCglleGVjdXRpb24YASABKAsyFS5jYWlzc29uLnYxLkV4ZWN1dGlvbiKUAwoURXhlY3V0ZVN0cmVhbVJlcXVlc3QSDgoGcGx1Z2luGAEgASgJEhAKCGZ1bmN0aW9uGAIgASgJEg0KBWlucHV0GAMgASgMEjwKBmNvbmZpZxgEIAMoCzIsLmNhaXNzb24udjEuRXhlY3V0ZVN0cmVhbVJlcXVlc3QuQ29uZmlnRW50cnkSIgoGbGltaXRzGAUgASgLMhIuY2Fpc3Nvbi52MS5MaW1pdHMSEgoKcmVxdWVzdF9pZBgGIAEoCRI8CgZsYWJlbHMYByADKAsyLC5jYWlzc29uLnYxLkV4ZWN1dGVTdHJlYW1SZXF1ZXN0LkxhYmVsc0VudHJ5EhAKCGRldGFjaGVkGAggASgIEhMKC3JhbmRvbV9zZWVkGAkgASgMEhIKCnNlc3Npb25faWQYCiABKAkaLQoLQ29uZmlnRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKFUV4ZWN1dGVTdHJlYW1SZXNwb25zZRIpCgVldmVudBgBIAEoCzIaLmNhaXNzb24udjEuRXhlY3V0aW9uRXZlbnQi/AIKEkV4ZWN1dGVNYW55UmVxdWVzdBIOCgZwbHVnaW4YASABKAkSEAoIZnVuY3Rpb24YAiABKAkSDQoFaW5wdXQYAyABKAwSOgoGY29uZmlnGAQgAygLMiouY2Fpc3Nvbi52MS5FeGVjdXRlTWFueVJlcXVlc3QuQ29uZmlnRW50cnkSIgoGbGltaXRzGAUgASgLMhIuY2Fpc3Nvbi52MS5MaW1pdHMSEgoKcmVxdWVzdF9pZBgGIAEoCRI6CgZsYWJlbHMYByADKAsyKi5jYWlzc29uLnYxLkV4ZWN1dGVNYW55UmVxdWVzdC5MYWJlbHNFbnRyeRITCgtyYW5kb21fc2VlZBgIIAEoDBISCgpzZXNzaW9uX2lkGAkgASgJGi0KC0NvbmZpZ0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKHAQoTRXhlY3V0ZU1hbnlSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEioKCWV4ZWN1dGlvbhgCIAEoCzIVLmNhaXNzb24udjEuRXhlY3V0aW9uSAASJgoHcmVmdXNhbBgDIAEoCzITLmNhaXNzb24udjEuUmVmdXNhbEgAQggKBnJlc3VsdCJoCgdSZWZ1c2FsEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSLgoLcmV0cnlfZGVsYXkYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPAoWQXR0YWNoRXhlY3V0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBCJEChdBdHRhY2hFeGVjdXRpb25SZXNwb25zZRIpCgVldmVudBgBIAEoCzIaLmNhaXNzb24udjEuRXhlY3V0aW9uRXZlbnQiJAoWQ2FuY2VsRXhlY3V0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJDChdDYW5jZWxFeGVjdXRpb25SZXNwb25zZRIoCglleGVjdXRpb24YASABKAsyFS5jYWlzc29uLnYxLkV4ZWN1dGlvbiIhChNHZXRFeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkAKFEdldEV4ZWN1dGlvblJlc3BvbnNlEigKCWV4ZWN1dGlvbhgBIAEoCzIVLmNhaXNzb24udjEuRXhlY3V0aW9uInAKFUxpc3RFeGVjdXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZwbHVnaW4YAyABKAkSIAoFc3RhZ2UYBCABKA4yES5jYWlzc29uLnYxLlN0YWdlIlwKFkxpc3RFeGVjdXRpb25zUmVzcG9uc2USKQoKZXhlY3V0aW9ucxgBIAMoCzIVLmNhaXNzb24udjEuRXhlY3V0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSr3AQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASDgoKT1VUQ09NRV9PSxABEhgKFE9VVENPTUVfUExVR0lOX0VSUk9SEAISEAoMT1VUQ09NRV9UUkFQEAMSGgoWT1VUQ09NRV9GVUVMX0VYSEFVU1RFRBAEEhwKGE9VVENPTUVfTUVNT1JZX0VYSEFVU1RFRBAFEhUKEU9VVENPTUVfVElNRURfT1VUEAYSFAoQT1VUQ09NRV9DQU5DRUxFRBAHEhwKGE9VVENPTUVfT1VUUFVUX1RPT19MQVJHRRAIEhIKDk9VVENPTUVfREVOSUVEEAkqWAoFU3RhZ2USFQoRU1RBR0VfVU5TUEVDSUZJRUQQABIQCgxTVEFHRV9RVUVVRUQQARIRCg1TVEFHRV9SVU5OSU5HEAISEwoPU1RBR0VfQ09NUExFVEVEEAMqjAEKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9UUkFDRRABEhMKD0xPR19MRVZFTF9ERUJVRxACEhIKDkxPR19MRVZFTF9JTkZPEAMSEgoOTE9HX0xFVkVMX1dBUk4QBBITCg9MT0dfTEVWRUxfRVJST1IQBSqIAQoOSW5zdGFuY2VTb3VyY2USHwobSU5TVEFOQ0VfU09VUkNFX1VOU1BFQ0lGSUVEEAASGwoXSU5TVEFOQ0VfU09VUkNFX0NSRUFURUQQARIcChhJTlNUQU5DRV9TT1VSQ0VfUFJFUEFSRUQQAhIaChZJTlNUQU5DRV9TT1VSQ0VfUkVVU0VEEAMy6AQKEEV4ZWN1dGlvblNlcnZpY2USQgoHRXhlY3V0ZRIaLmNhaXNzb24udjEuRXhlY3V0ZVJlcXVlc3QaGy5jYWlzc29uLnYxLkV4ZWN1dGVSZXNwb25zZRJWCg1FeGVjdXRlU3RyZWFtEiAuY2Fpc3Nvbi52MS5FeGVjdXRlU3RyZWFtUmVxdWVzdBohLmNhaXNzb24udjEuRXhlY3V0ZVN0cmVhbVJlc3BvbnNlMAESUgoLRXhlY3V0ZU1hbnkSHi5jYWlzc29uLnYxLkV4ZWN1dGVNYW55UmVxdWVzdBofLmNhaXNzb24udjEuRXhlY3V0ZU1hbnlSZXNwb25zZSgBMAESXAoPQXR0YWNoRXhlY3V0aW9uEiIuY2Fpc3Nvbi52MS5BdHRhY2hFeGVjdXRpb25SZXF1ZXN0GiMuY2Fpc3Nvbi52MS5BdHRhY2hFeGVjdXRpb25SZXNwb25zZTABEloKD0NhbmNlbEV4ZWN1dGlvbhIiLmNhaXNzb24udjEuQ2FuY2VsRXhlY3V0aW9uUmVxdWVzdBojLmNhaXNzb24udjEuQ2FuY2VsRXhlY3V0aW9uUmVzcG9uc2USUQoMR2V0RXhlY3V0aW9uEh8uY2Fpc3Nvbi52MS5HZXRFeGVjdXRpb25SZXF1ZXN0GiAuY2Fpc3Nvbi52MS5HZXRFeGVjdXRpb25SZXNwb25zZRJXCg5MaXN0RXhlY3V0aW9ucxIhLmNhaXNzb24udjEuTGlzdEV4ZWN1dGlvbnNSZXF1ZXN0GiIuY2Fpc3Nvbi52MS5MaXN0RXhlY3V0aW9uc1Jlc3BvbnNlQjgKDmRldi5jYWlzc29uLnYxUAFaJGNhaXNzb24uZGV2L2dlbi9jYWlzc29uL3YxO2NhaXNzb252MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Limits bound one run. Zero or absent means: what the plugin's manifest asks
@@ -55,6 +55,14 @@ export type Limits = Message<"caisson.v1.Limits"> & {
    * @generated from field: int64 output_bytes = 4;
    */
   outputBytes: bigint;
+
+  /**
+   * Calls of host functions. Default 10^7, maximum 10^9. Passing it is
+   * OUTCOME_DENIED with kind HOST_CALLS.
+   *
+   * @generated from field: int64 host_calls = 5;
+   */
+  hostCalls: bigint;
 };
 
 /**
@@ -299,7 +307,7 @@ export type Usage = Message<"caisson.v1.Usage"> & {
   outputBytes: bigint;
 
   /**
-   * Calls to host functions (log, progress, config, vars).
+   * Calls to host functions, of all capabilities.
    *
    * @generated from field: uint64 host_calls = 7;
    */
@@ -357,6 +365,28 @@ export type Usage = Message<"caisson.v1.Usage"> & {
    * @generated from field: uint32 fuel_cost_version = 14;
    */
   fuelCostVersion: number;
+
+  /**
+   * Calls to host functions by capability; those without a call are left out.
+   *
+   * @generated from field: map<string, uint64> host_calls_by_capability = 15;
+   */
+  hostCallsByCapability: { [key: string]: bigint };
+
+  /**
+   * What the guest counted under names of its own, such as tokens or cost: at
+   * most 32, names of at most 64 bytes.
+   *
+   * @generated from field: map<string, sint64> counters = 16;
+   */
+  counters: { [key: string]: bigint };
+
+  /**
+   * How the run came by its instance.
+   *
+   * @generated from field: caisson.v1.InstanceSource instance_source = 17;
+   */
+  instanceSource: InstanceSource;
 };
 
 /**
@@ -574,6 +604,26 @@ export type ExecuteRequest = Message<"caisson.v1.ExecuteRequest"> & {
    * @generated from field: map<string, string> labels = 7;
    */
   labels: { [key: string]: string };
+
+  /**
+   * Seed of what the guest sees as randomness, at most 64 bytes: the same seed
+   * gives the same numbers. Empty for real randomness.
+   *
+   * @generated from field: bytes random_seed = 8;
+   */
+  randomSeed: Uint8Array;
+
+  /**
+   * Session whose instance the call uses, for plugins whose manifest has
+   * instance mode "session": at most 128 printable ASCII characters. Calls of one
+   * tenant that name the same session run one after the other in one instance,
+   * which keeps its memory and variables. A session whose instance is gone
+   * (idle for too long, trapped, or its thread ended) begins anew. Required for
+   * such plugins, refused for others.
+   *
+   * @generated from field: string session_id = 9;
+   */
+  sessionId: string;
 };
 
 /**
@@ -666,6 +716,20 @@ export type ExecuteStreamRequest = Message<"caisson.v1.ExecuteStreamRequest"> & 
    * @generated from field: bool detached = 8;
    */
   detached: boolean;
+
+  /**
+   * As in ExecuteRequest.
+   *
+   * @generated from field: bytes random_seed = 9;
+   */
+  randomSeed: Uint8Array;
+
+  /**
+   * As in ExecuteRequest.
+   *
+   * @generated from field: string session_id = 10;
+   */
+  sessionId: string;
 };
 
 /**
@@ -751,6 +815,20 @@ export type ExecuteManyRequest = Message<"caisson.v1.ExecuteManyRequest"> & {
    * @generated from field: map<string, string> labels = 7;
    */
   labels: { [key: string]: string };
+
+  /**
+   * As in ExecuteRequest.
+   *
+   * @generated from field: bytes random_seed = 8;
+   */
+  randomSeed: Uint8Array;
+
+  /**
+   * As in ExecuteRequest.
+   *
+   * @generated from field: string session_id = 9;
+   */
+  sessionId: string;
 };
 
 /**
@@ -1120,6 +1198,15 @@ export const Outcome = {
    * @generated from enum value: OUTCOME_OUTPUT_TOO_LARGE = 8;
    */
   OUTPUT_TOO_LARGE: 8,
+
+  /**
+   * The guest asked for something that it was not granted, or the plugin asks
+   * for a capability that the operator's policy does not allow this tenant; the
+   * error names capability, rule and the line to add.
+   *
+   * @generated from enum value: OUTCOME_DENIED = 9;
+   */
+  DENIED: 9,
 } as const;
 
 /**
@@ -1246,12 +1333,64 @@ export const LogLevelSchema: GenEnum<LogLevel> = /*@__PURE__*/
   enumDesc(file_caisson_v1_execution, 2);
 
 /**
+ * InstanceSource says how a run came by its instance.
+ *
+ * @generated from enum caisson.v1.InstanceSource
+ */
+export const InstanceSource = {
+  /**
+   * The run never had one.
+   *
+   * @generated from enum value: INSTANCE_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Made for the run when it came.
+   *
+   * @generated from enum value: INSTANCE_SOURCE_CREATED = 1;
+   */
+  CREATED: 1,
+
+  /**
+   * Made ahead of the run; nobody had used it.
+   *
+   * @generated from enum value: INSTANCE_SOURCE_PREPARED = 2;
+   */
+  PREPARED: 2,
+
+  /**
+   * Used before, by calls of the same tenant (instance mode "reuse") or session.
+   *
+   * @generated from enum value: INSTANCE_SOURCE_REUSED = 3;
+   */
+  REUSED: 3,
+} as const;
+
+/**
+ * InstanceSource says how a run came by its instance.
+ *
+ * @generated from enum caisson.v1.InstanceSource
+ */
+export type InstanceSource = (typeof InstanceSource)[keyof typeof InstanceSource] | UnknownEnum;
+
+/**
+ * Describes the enum caisson.v1.InstanceSource.
+ */
+export const InstanceSourceSchema: GenEnum<InstanceSource> = /*@__PURE__*/
+  enumDesc(file_caisson_v1_execution, 3);
+
+/**
  * ExecutionService runs functions of published plugins.
  *
  * Errors stand in two places. What the platform refused or could not do is a
  * gRPC status with google.rpc details (always an ErrorInfo whose domain is
  * "caisson"). What the guest did, failing or not, is status OK and an Execution
  * with an Outcome: a trap or a timeout of the guest is a result.
+ *
+ * Calls belong to the tenant that the metadata key "caisson-tenant" names, or to
+ * the tenant "default". Whoever lets callers reach this service authenticates
+ * them and sets the key.
  *
  * Codes that every rpc of this service can return besides its own:
  * INVALID_ARGUMENT (a field is wrong; BadRequest names every wrong field: mend

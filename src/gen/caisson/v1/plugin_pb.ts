@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file caisson/v1/plugin.proto.
  */
 export const file_caisson_v1_plugin: GenFile = /*@__PURE__*/
-  fileDesc("ChdjYWlzc29uL3YxL3BsdWdpbi5wcm90bxIKY2Fpc3Nvbi52MSKoAgoNUGx1Z2luVmVyc2lvbhIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEiYKBXN0YXRlGAQgASgOMhcuY2Fpc3Nvbi52MS5QbHVnaW5TdGF0ZRIPCgdmYWlsdXJlGAUgASgJEhAKCG1hbmlmZXN0GAYgASgJEhEKCWZ1bmN0aW9ucxgHIAMoCRIUCgxjYXBhYmlsaXRpZXMYCCADKAkSEgoKc2l6ZV9ieXRlcxgJIAEoBBIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKDFBsdWdpblVwbG9hZBIQCghtYW5pZmVzdBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoAyJbChRQdWJsaXNoUGx1Z2luUmVxdWVzdBIqCgZoZWFkZXIYASABKAsyGC5jYWlzc29uLnYxLlBsdWdpblVwbG9hZEgAEg8KBWNodW5rGAIgASgMSABCBgoEcGFydCKBAQoVUHVibGlzaFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmNhaXNzb24udjEuUGx1Z2luVmVyc2lvbhIPCgdjcmVhdGVkGAIgASgIEiwKBnJlcG9ydBgDIAEoCzIcLmNhaXNzb24udjEuVmFsaWRhdGlvblJlcG9ydCJcChVWYWxpZGF0ZVBsdWdpblJlcXVlc3QSKgoGaGVhZGVyGAEgASgLMhguY2Fpc3Nvbi52MS5QbHVnaW5VcGxvYWRIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQiRgoWVmFsaWRhdGVQbHVnaW5SZXNwb25zZRIsCgZyZXBvcnQYASABKAsyHC5jYWlzc29uLnYxLlZhbGlkYXRpb25SZXBvcnQi0AIKEFZhbGlkYXRpb25SZXBvcnQSDQoFdmFsaWQYASABKAgSLwoIcHJvYmxlbXMYAiADKAsyHS5jYWlzc29uLnYxLlZhbGlkYXRpb25Qcm9ibGVtEg4KBmRpZ2VzdBgDIAEoCRInCgdpbXBvcnRzGAQgAygLMhYuY2Fpc3Nvbi52MS5XYXNtSW1wb3J0EicKB2V4cG9ydHMYBSADKAsyFi5jYWlzc29uLnYxLldhc21FeHBvcnQSEAoIZmVhdHVyZXMYBiADKAkSKAoIbWVtb3JpZXMYByADKAsyFi5jYWlzc29uLnYxLldhc21NZW1vcnkSJQoGdGFibGVzGAggAygLMhUuY2Fpc3Nvbi52MS5XYXNtVGFibGUSJAoFc2l6ZXMYCSABKAsyFS5jYWlzc29uLnYxLldhc21TaXplcxIRCglmdW5jdGlvbnMYCiADKAkiXQoRVmFsaWRhdGlvblByb2JsZW0SDgoGcmVhc29uGAEgASgJEhAKCGxvY2F0aW9uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFQoNbWFuaWZlc3RfbGluZRgEIAEoCSJsCgpXYXNtSW1wb3J0Eg4KBm1vZHVsZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSDAoEdHlwZRgEIAEoCRISCgpjYXBhYmlsaXR5GAUgASgJEhAKCHByb3ZpZGVkGAYgASgIIkoKCldhc21FeHBvcnQSDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJEgwKBHR5cGUYAyABKAkSEgoKZXhlY3V0YWJsZRgEIAEoCCKRAQoKV2FzbU1lbW9yeRIRCgltaW5fcGFnZXMYASABKAQSFgoJbWF4X3BhZ2VzGAIgASgESACIAQESFQoNY2xhbXBlZF9wYWdlcxgDIAEoBBIRCglpc182NF9iaXQYBCABKAgSDgoGc2hhcmVkGAUgASgIEhAKCGltcG9ydGVkGAYgASgIQgwKCl9tYXhfcGFnZXMihwEKCVdhc21UYWJsZRIUCgxtaW5fZWxlbWVudHMYASABKAQSGQoMbWF4X2VsZW1lbnRzGAIgASgESACIAQESGAoQY2xhbXBlZF9lbGVtZW50cxgDIAEoBBIMCgR0eXBlGAQgASgJEhAKCGltcG9ydGVkGAUgASgIQg8KDV9tYXhfZWxlbWVudHMizQEKCVdhc21TaXplcxIUCgxtb2R1bGVfYnl0ZXMYASABKAQSEgoKY29kZV9ieXRlcxgCIAEoBBISCgpkYXRhX2J5dGVzGAMgASgEEhQKDGN1c3RvbV9ieXRlcxgEIAEoBBIRCglmdW5jdGlvbnMYBSABKA0SDwoHZ2xvYmFscxgGIAEoDRIYChBlbGVtZW50X3NlZ21lbnRzGAcgASgNEhUKDWRhdGFfc2VnbWVudHMYCCABKA0SFwoPcmV3cml0dGVuX2J5dGVzGAkgASgEIiIKEEdldFBsdWdpblJlcXVlc3QSDgoGcGx1Z2luGAEgASgJIj4KEUdldFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmNhaXNzb24udjEuUGx1Z2luVmVyc2lvbiJJChJMaXN0UGx1Z2luc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDAoEbmFtZRgDIAEoCSJaChNMaXN0UGx1Z2luc1Jlc3BvbnNlEioKB3BsdWdpbnMYASADKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiQKElN0YXJ0UGx1Z2luUmVxdWVzdBIOCgZwbHVnaW4YASABKAkiQAoTU3RhcnRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24iIwoRU3RvcFBsdWdpblJlcXVlc3QSDgoGcGx1Z2luGAEgASgJIj8KElN0b3BQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24iJQoTUmV0aXJlUGx1Z2luUmVxdWVzdBIOCgZwbHVnaW4YASABKAkiQQoUUmV0aXJlUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkuY2Fpc3Nvbi52MS5QbHVnaW5WZXJzaW9uIiUKE0RlbGV0ZVBsdWdpblJlcXVlc3QSDgoGcGx1Z2luGAEgASgJIhYKFERlbGV0ZVBsdWdpblJlc3BvbnNlIiMKE1dhdGNoUGx1Z2luc1JlcXVlc3QSDAoEbmFtZRgBIAEoCSKWAQoUV2F0Y2hQbHVnaW5zUmVzcG9uc2USKQoEdHlwZRgBIAEoDjIbLmNhaXNzb24udjEuUGx1Z2luRXZlbnRUeXBlEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnBsdWdpbhgDIAEoCzIZLmNhaXNzb24udjEuUGx1Z2luVmVyc2lvbiqWAgoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUExVR0lOX1NUQVRFX1VOTE9BREVEEAESGAoUUExVR0lOX1NUQVRFX0xPQURJTkcQAhIXChNQTFVHSU5fU1RBVEVfTE9BREVEEAMSGQoVUExVR0lOX1NUQVRFX1NUQVJUSU5HEAQSGAoUUExVR0lOX1NUQVRFX1JVTk5JTkcQBRIZChVQTFVHSU5fU1RBVEVfU1RPUFBJTkcQBhIYChRQTFVHSU5fU1RBVEVfU1RPUFBFRBAHEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQCBIYChRQTFVHSU5fU1RBVEVfUkVUSVJFRBAJKtcBCg9QbHVnaW5FdmVudFR5cGUSIQodUExVR0lOX0VWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIeChpQTFVHSU5fRVZFTlRfVFlQRV9FWElTVElORxABEhwKGFBMVUdJTl9FVkVOVF9UWVBFX1NZTkNFRBACEh8KG1BMVUdJTl9FVkVOVF9UWVBFX1BVQkxJU0hFRBADEiMKH1BMVUdJTl9FVkVOVF9UWVBFX1NUQVRFX0NIQU5HRUQQBBIdChlQTFVHSU5fRVZFTlRfVFlQRV9ERUxFVEVEEAUy9AUKDVBsdWdpblNlcnZpY2USVgoNUHVibGlzaFBsdWdpbhIgLmNhaXNzb24udjEuUHVibGlzaFBsdWdpblJlcXVlc3QaIS5jYWlzc29uLnYxLlB1Ymxpc2hQbHVnaW5SZXNwb25zZSgBElkKDlZhbGlkYXRlUGx1Z2luEiEuY2Fpc3Nvbi52MS5WYWxpZGF0ZVBsdWdpblJlcXVlc3QaIi5jYWlzc29uLnYxLlZhbGlkYXRlUGx1Z2luUmVzcG9uc2UoARJICglHZXRQbHVnaW4SHC5jYWlzc29uLnYxLkdldFBsdWdpblJlcXVlc3QaHS5jYWlzc29uLnYxLkdldFBsdWdpblJlc3BvbnNlEk4KC0xpc3RQbHVnaW5zEh4uY2Fpc3Nvbi52MS5MaXN0UGx1Z2luc1JlcXVlc3QaHy5jYWlzc29uLnYxLkxpc3RQbHVnaW5zUmVzcG9uc2USTgoLU3RhcnRQbHVnaW4SHi5jYWlzc29uLnYxLlN0YXJ0UGx1Z2luUmVxdWVzdBofLmNhaXNzb24udjEuU3RhcnRQbHVnaW5SZXNwb25zZRJLCgpTdG9wUGx1Z2luEh0uY2Fpc3Nvbi52MS5TdG9wUGx1Z2luUmVxdWVzdBoeLmNhaXNzb24udjEuU3RvcFBsdWdpblJlc3BvbnNlElEKDFJldGlyZVBsdWdpbhIfLmNhaXNzb24udjEuUmV0aXJlUGx1Z2luUmVxdWVzdBogLmNhaXNzb24udjEuUmV0aXJlUGx1Z2luUmVzcG9uc2USUQoMRGVsZXRlUGx1Z2luEh8uY2Fpc3Nvbi52MS5EZWxldGVQbHVnaW5SZXF1ZXN0GiAuY2Fpc3Nvbi52MS5EZWxldGVQbHVnaW5SZXNwb25zZRJTCgxXYXRjaFBsdWdpbnMSHy5jYWlzc29uLnYxLldhdGNoUGx1Z2luc1JlcXVlc3QaIC5jYWlzc29uLnYxLldhdGNoUGx1Z2luc1Jlc3BvbnNlMAFCOAoOZGV2LmNhaXNzb24udjFQAVokY2Fpc3Nvbi5kZXYvZ2VuL2NhaXNzb24vdjE7Y2Fpc3NvbnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChdjYWlzc29uL3YxL3BsdWdpbi5wcm90bxIKY2Fpc3Nvbi52MSLSAgoNUGx1Z2luVmVyc2lvbhIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZGlnZXN0GAMgASgJEiYKBXN0YXRlGAQgASgOMhcuY2Fpc3Nvbi52MS5QbHVnaW5TdGF0ZRIPCgdmYWlsdXJlGAUgASgJEhAKCG1hbmlmZXN0GAYgASgJEhEKCWZ1bmN0aW9ucxgHIAMoCRIUCgxjYXBhYmlsaXRpZXMYCCADKAkSEgoKc2l6ZV9ieXRlcxgJIAEoBBIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBmhlYWx0aBgMIAEoCzIYLmNhaXNzb24udjEuUGx1Z2luSGVhbHRoIq4BCgxQbHVnaW5IZWFsdGgSLAoFc3RhdGUYASABKA4yHS5jYWlzc29uLnYxLlBsdWdpbkhlYWx0aFN0YXRlEg8KB3JlYXNvbnMYAiADKAkSLwoLY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNoZWNrX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKDFBsdWdpblVwbG9hZBIQCghtYW5pZmVzdBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoAyJbChRQdWJsaXNoUGx1Z2luUmVxdWVzdBIqCgZoZWFkZXIYASABKAsyGC5jYWlzc29uLnYxLlBsdWdpblVwbG9hZEgAEg8KBWNodW5rGAIgASgMSABCBgoEcGFydCKBAQoVUHVibGlzaFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmNhaXNzb24udjEuUGx1Z2luVmVyc2lvbhIPCgdjcmVhdGVkGAIgASgIEiwKBnJlcG9ydBgDIAEoCzIcLmNhaXNzb24udjEuVmFsaWRhdGlvblJlcG9ydCJcChVWYWxpZGF0ZVBsdWdpblJlcXVlc3QSKgoGaGVhZGVyGAEgASgLMhguY2Fpc3Nvbi52MS5QbHVnaW5VcGxvYWRIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQiRgoWVmFsaWRhdGVQbHVnaW5SZXNwb25zZRIsCgZyZXBvcnQYASABKAsyHC5jYWlzc29uLnYxLlZhbGlkYXRpb25SZXBvcnQi0AIKEFZhbGlkYXRpb25SZXBvcnQSDQoFdmFsaWQYASABKAgSLwoIcHJvYmxlbXMYAiADKAsyHS5jYWlzc29uLnYxLlZhbGlkYXRpb25Qcm9ibGVtEg4KBmRpZ2VzdBgDIAEoCRInCgdpbXBvcnRzGAQgAygLMhYuY2Fpc3Nvbi52MS5XYXNtSW1wb3J0EicKB2V4cG9ydHMYBSADKAsyFi5jYWlzc29uLnYxLldhc21FeHBvcnQSEAoIZmVhdHVyZXMYBiADKAkSKAoIbWVtb3JpZXMYByADKAsyFi5jYWlzc29uLnYxLldhc21NZW1vcnkSJQoGdGFibGVzGAggAygLMhUuY2Fpc3Nvbi52MS5XYXNtVGFibGUSJAoFc2l6ZXMYCSABKAsyFS5jYWlzc29uLnYxLldhc21TaXplcxIRCglmdW5jdGlvbnMYCiADKAkiXQoRVmFsaWRhdGlvblByb2JsZW0SDgoGcmVhc29uGAEgASgJEhAKCGxvY2F0aW9uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFQoNbWFuaWZlc3RfbGluZRgEIAEoCSJsCgpXYXNtSW1wb3J0Eg4KBm1vZHVsZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSDAoEdHlwZRgEIAEoCRISCgpjYXBhYmlsaXR5GAUgASgJEhAKCHByb3ZpZGVkGAYgASgIIkoKCldhc21FeHBvcnQSDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJEgwKBHR5cGUYAyABKAkSEgoKZXhlY3V0YWJsZRgEIAEoCCKRAQoKV2FzbU1lbW9yeRIRCgltaW5fcGFnZXMYASABKAQSFgoJbWF4X3BhZ2VzGAIgASgESACIAQESFQoNY2xhbXBlZF9wYWdlcxgDIAEoBBIRCglpc182NF9iaXQYBCABKAgSDgoGc2hhcmVkGAUgASgIEhAKCGltcG9ydGVkGAYgASgIQgwKCl9tYXhfcGFnZXMihwEKCVdhc21UYWJsZRIUCgxtaW5fZWxlbWVudHMYASABKAQSGQoMbWF4X2VsZW1lbnRzGAIgASgESACIAQESGAoQY2xhbXBlZF9lbGVtZW50cxgDIAEoBBIMCgR0eXBlGAQgASgJEhAKCGltcG9ydGVkGAUgASgIQg8KDV9tYXhfZWxlbWVudHMizQEKCVdhc21TaXplcxIUCgxtb2R1bGVfYnl0ZXMYASABKAQSEgoKY29kZV9ieXRlcxgCIAEoBBISCgpkYXRhX2J5dGVzGAMgASgEEhQKDGN1c3RvbV9ieXRlcxgEIAEoBBIRCglmdW5jdGlvbnMYBSABKA0SDwoHZ2xvYmFscxgGIAEoDRIYChBlbGVtZW50X3NlZ21lbnRzGAcgASgNEhUKDWRhdGFfc2VnbWVudHMYCCABKA0SFwoPcmV3cml0dGVuX2J5dGVzGAkgASgEIiIKEEdldFBsdWdpblJlcXVlc3QSDgoGcGx1Z2luGAEgASgJIj4KEUdldFBsdWdpblJlc3BvbnNlEikKBnBsdWdpbhgBIAEoCzIZLmNhaXNzb24udjEuUGx1Z2luVmVyc2lvbiJJChJMaXN0UGx1Z2luc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDAoEbmFtZRgDIAEoCSJaChNMaXN0UGx1Z2luc1Jlc3BvbnNlEioKB3BsdWdpbnMYASADKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiQKElN0YXJ0UGx1Z2luUmVxdWVzdBIOCgZwbHVnaW4YASABKAkiQAoTU3RhcnRQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24iIwoRU3RvcFBsdWdpblJlcXVlc3QSDgoGcGx1Z2luGAEgASgJIj8KElN0b3BQbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24iJQoTUmV0aXJlUGx1Z2luUmVxdWVzdBIOCgZwbHVnaW4YASABKAkiQQoUUmV0aXJlUGx1Z2luUmVzcG9uc2USKQoGcGx1Z2luGAEgASgLMhkuY2Fpc3Nvbi52MS5QbHVnaW5WZXJzaW9uIjQKEVdhcm1QbHVnaW5SZXF1ZXN0Eg4KBnBsdWdpbhgBIAEoCRIPCgd0aHJlYWRzGAIgASgFImMKEldhcm1QbHVnaW5SZXNwb25zZRIpCgZwbHVnaW4YASABKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24SDwoHdGhyZWFkcxgCIAEoBRIRCglpbnN0YW5jZXMYAyABKAUiOwoTRGVsZXRlUGx1Z2luUmVxdWVzdBIOCgZwbHVnaW4YASABKAkSFAoMa2VlcF9zdG9yYWdlGAIgASgIIlMKFERlbGV0ZVBsdWdpblJlc3BvbnNlEhwKFHN0b3JhZ2Vfa2V5c19kZWxldGVkGAEgASgEEh0KFXN0b3JhZ2VfYnl0ZXNfZGVsZXRlZBgCIAEoBCIjChNXYXRjaFBsdWdpbnNSZXF1ZXN0EgwKBG5hbWUYASABKAkilgEKFFdhdGNoUGx1Z2luc1Jlc3BvbnNlEikKBHR5cGUYASABKA4yGy5jYWlzc29uLnYxLlBsdWdpbkV2ZW50VHlwZRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZwbHVnaW4YAyABKAsyGS5jYWlzc29uLnYxLlBsdWdpblZlcnNpb24qlgIKC1BsdWdpblN0YXRlEhwKGFBMVUdJTl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVBMVUdJTl9TVEFURV9VTkxPQURFRBABEhgKFFBMVUdJTl9TVEFURV9MT0FESU5HEAISFwoTUExVR0lOX1NUQVRFX0xPQURFRBADEhkKFVBMVUdJTl9TVEFURV9TVEFSVElORxAEEhgKFFBMVUdJTl9TVEFURV9SVU5OSU5HEAUSGQoVUExVR0lOX1NUQVRFX1NUT1BQSU5HEAYSGAoUUExVR0lOX1NUQVRFX1NUT1BQRUQQBxIXChNQTFVHSU5fU1RBVEVfRkFJTEVEEAgSGAoUUExVR0lOX1NUQVRFX1JFVElSRUQQCSqbAQoRUGx1Z2luSGVhbHRoU3RhdGUSIwofUExVR0lOX0hFQUxUSF9TVEFURV9VTlNQRUNJRklFRBAAEh8KG1BMVUdJTl9IRUFMVEhfU1RBVEVfSEVBTFRIWRABEiAKHFBMVUdJTl9IRUFMVEhfU1RBVEVfREVHUkFERUQQAhIeChpQTFVHSU5fSEVBTFRIX1NUQVRFX0ZBSUxFRBADKv0BCg9QbHVnaW5FdmVudFR5cGUSIQodUExVR0lOX0VWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIeChpQTFVHSU5fRVZFTlRfVFlQRV9FWElTVElORxABEhwKGFBMVUdJTl9FVkVOVF9UWVBFX1NZTkNFRBACEh8KG1BMVUdJTl9FVkVOVF9UWVBFX1BVQkxJU0hFRBADEiMKH1BMVUdJTl9FVkVOVF9UWVBFX1NUQVRFX0NIQU5HRUQQBBIdChlQTFVHSU5fRVZFTlRfVFlQRV9ERUxFVEVEEAUSJAogUExVR0lOX0VWRU5UX1RZUEVfSEVBTFRIX0NIQU5HRUQQBjLBBgoNUGx1Z2luU2VydmljZRJWCg1QdWJsaXNoUGx1Z2luEiAuY2Fpc3Nvbi52MS5QdWJsaXNoUGx1Z2luUmVxdWVzdBohLmNhaXNzb24udjEuUHVibGlzaFBsdWdpblJlc3BvbnNlKAESWQoOVmFsaWRhdGVQbHVnaW4SIS5jYWlzc29uLnYxLlZhbGlkYXRlUGx1Z2luUmVxdWVzdBoiLmNhaXNzb24udjEuVmFsaWRhdGVQbHVnaW5SZXNwb25zZSgBEkgKCUdldFBsdWdpbhIcLmNhaXNzb24udjEuR2V0UGx1Z2luUmVxdWVzdBodLmNhaXNzb24udjEuR2V0UGx1Z2luUmVzcG9uc2USTgoLTGlzdFBsdWdpbnMSHi5jYWlzc29uLnYxLkxpc3RQbHVnaW5zUmVxdWVzdBofLmNhaXNzb24udjEuTGlzdFBsdWdpbnNSZXNwb25zZRJOCgtTdGFydFBsdWdpbhIeLmNhaXNzb24udjEuU3RhcnRQbHVnaW5SZXF1ZXN0Gh8uY2Fpc3Nvbi52MS5TdGFydFBsdWdpblJlc3BvbnNlEksKClN0b3BQbHVnaW4SHS5jYWlzc29uLnYxLlN0b3BQbHVnaW5SZXF1ZXN0Gh4uY2Fpc3Nvbi52MS5TdG9wUGx1Z2luUmVzcG9uc2USUQoMUmV0aXJlUGx1Z2luEh8uY2Fpc3Nvbi52MS5SZXRpcmVQbHVnaW5SZXF1ZXN0GiAuY2Fpc3Nvbi52MS5SZXRpcmVQbHVnaW5SZXNwb25zZRJLCgpXYXJtUGx1Z2luEh0uY2Fpc3Nvbi52MS5XYXJtUGx1Z2luUmVxdWVzdBoeLmNhaXNzb24udjEuV2FybVBsdWdpblJlc3BvbnNlElEKDERlbGV0ZVBsdWdpbhIfLmNhaXNzb24udjEuRGVsZXRlUGx1Z2luUmVxdWVzdBogLmNhaXNzb24udjEuRGVsZXRlUGx1Z2luUmVzcG9uc2USUwoMV2F0Y2hQbHVnaW5zEh8uY2Fpc3Nvbi52MS5XYXRjaFBsdWdpbnNSZXF1ZXN0GiAuY2Fpc3Nvbi52MS5XYXRjaFBsdWdpbnNSZXNwb25zZTABQjgKDmRldi5jYWlzc29uLnYxUAFaJGNhaXNzb24uZGV2L2dlbi9jYWlzc29uL3YxO2NhaXNzb252MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * PluginVersion is one version of a plugin.
@@ -96,6 +96,13 @@ export type PluginVersion = Message<"caisson.v1.PluginVersion"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 11;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * How its runs and health checks go; absent unless it is running.
+   *
+   * @generated from field: caisson.v1.PluginHealth health = 12;
+   */
+  health?: PluginHealth | undefined;
 };
 
 /**
@@ -104,6 +111,49 @@ export type PluginVersion = Message<"caisson.v1.PluginVersion"> & {
  */
 export const PluginVersionSchema: GenMessage<PluginVersion> = /*@__PURE__*/
   messageDesc(file_caisson_v1_plugin, 0);
+
+/**
+ * PluginHealth is how a running version fares.
+ *
+ * @generated from message caisson.v1.PluginHealth
+ */
+export type PluginHealth = Message<"caisson.v1.PluginHealth"> & {
+  /**
+   * The worst that any reason says.
+   *
+   * @generated from field: caisson.v1.PluginHealthState state = 1;
+   */
+  state: PluginHealthState;
+
+  /**
+   * Why it is not healthy, such as "health_check returned 1" or "5 of the last
+   * 20 runs trapped".
+   *
+   * @generated from field: repeated string reasons = 2;
+   */
+  reasons: string[];
+
+  /**
+   * When the state last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp change_time = 3;
+   */
+  changeTime?: Timestamp | undefined;
+
+  /**
+   * When its export health_check was last run; absent if it has none.
+   *
+   * @generated from field: google.protobuf.Timestamp check_time = 4;
+   */
+  checkTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message caisson.v1.PluginHealth.
+ * Use `create(PluginHealthSchema)` to create a new message.
+ */
+export const PluginHealthSchema: GenMessage<PluginHealth> = /*@__PURE__*/
+  messageDesc(file_caisson_v1_plugin, 1);
 
 /**
  * PluginUpload announces an upload.
@@ -139,7 +189,7 @@ export type PluginUpload = Message<"caisson.v1.PluginUpload"> & {
  * Use `create(PluginUploadSchema)` to create a new message.
  */
 export const PluginUploadSchema: GenMessage<PluginUpload> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 1);
+  messageDesc(file_caisson_v1_plugin, 2);
 
 /**
  * PublishPluginRequest is one message of PublishPlugin's request.
@@ -176,7 +226,7 @@ export type PublishPluginRequest = Message<"caisson.v1.PublishPluginRequest"> & 
  * Use `create(PublishPluginRequestSchema)` to create a new message.
  */
 export const PublishPluginRequestSchema: GenMessage<PublishPluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 2);
+  messageDesc(file_caisson_v1_plugin, 3);
 
 /**
  * PublishPluginResponse is the response of PublishPlugin.
@@ -211,7 +261,7 @@ export type PublishPluginResponse = Message<"caisson.v1.PublishPluginResponse"> 
  * Use `create(PublishPluginResponseSchema)` to create a new message.
  */
 export const PublishPluginResponseSchema: GenMessage<PublishPluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 3);
+  messageDesc(file_caisson_v1_plugin, 4);
 
 /**
  * ValidatePluginRequest is one message of ValidatePlugin's request.
@@ -248,7 +298,7 @@ export type ValidatePluginRequest = Message<"caisson.v1.ValidatePluginRequest"> 
  * Use `create(ValidatePluginRequestSchema)` to create a new message.
  */
 export const ValidatePluginRequestSchema: GenMessage<ValidatePluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 4);
+  messageDesc(file_caisson_v1_plugin, 5);
 
 /**
  * ValidatePluginResponse is the response of ValidatePlugin.
@@ -269,7 +319,7 @@ export type ValidatePluginResponse = Message<"caisson.v1.ValidatePluginResponse"
  * Use `create(ValidatePluginResponseSchema)` to create a new message.
  */
 export const ValidatePluginResponseSchema: GenMessage<ValidatePluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 5);
+  messageDesc(file_caisson_v1_plugin, 6);
 
 /**
  * ValidationReport is what the server found in a manifest and a module.
@@ -354,7 +404,7 @@ export type ValidationReport = Message<"caisson.v1.ValidationReport"> & {
  * Use `create(ValidationReportSchema)` to create a new message.
  */
 export const ValidationReportSchema: GenMessage<ValidationReport> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 6);
+  messageDesc(file_caisson_v1_plugin, 7);
 
 /**
  * ValidationProblem is one thing that stands against publishing.
@@ -398,7 +448,7 @@ export type ValidationProblem = Message<"caisson.v1.ValidationProblem"> & {
  * Use `create(ValidationProblemSchema)` to create a new message.
  */
 export const ValidationProblemSchema: GenMessage<ValidationProblem> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 7);
+  messageDesc(file_caisson_v1_plugin, 8);
 
 /**
  * WasmImport is one import of a module.
@@ -455,7 +505,7 @@ export type WasmImport = Message<"caisson.v1.WasmImport"> & {
  * Use `create(WasmImportSchema)` to create a new message.
  */
 export const WasmImportSchema: GenMessage<WasmImport> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 8);
+  messageDesc(file_caisson_v1_plugin, 9);
 
 /**
  * WasmExport is one export of a module.
@@ -497,7 +547,7 @@ export type WasmExport = Message<"caisson.v1.WasmExport"> & {
  * Use `create(WasmExportSchema)` to create a new message.
  */
 export const WasmExportSchema: GenMessage<WasmExport> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 9);
+  messageDesc(file_caisson_v1_plugin, 10);
 
 /**
  * WasmMemory is one linear memory of a module.
@@ -553,7 +603,7 @@ export type WasmMemory = Message<"caisson.v1.WasmMemory"> & {
  * Use `create(WasmMemorySchema)` to create a new message.
  */
 export const WasmMemorySchema: GenMessage<WasmMemory> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 10);
+  messageDesc(file_caisson_v1_plugin, 11);
 
 /**
  * WasmTable is one table of a module.
@@ -602,7 +652,7 @@ export type WasmTable = Message<"caisson.v1.WasmTable"> & {
  * Use `create(WasmTableSchema)` to create a new message.
  */
 export const WasmTableSchema: GenMessage<WasmTable> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 11);
+  messageDesc(file_caisson_v1_plugin, 12);
 
 /**
  * WasmSizes are sizes and counts of a module.
@@ -679,7 +729,7 @@ export type WasmSizes = Message<"caisson.v1.WasmSizes"> & {
  * Use `create(WasmSizesSchema)` to create a new message.
  */
 export const WasmSizesSchema: GenMessage<WasmSizes> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 12);
+  messageDesc(file_caisson_v1_plugin, 13);
 
 /**
  * GetPluginRequest is the request of GetPlugin.
@@ -701,7 +751,7 @@ export type GetPluginRequest = Message<"caisson.v1.GetPluginRequest"> & {
  * Use `create(GetPluginRequestSchema)` to create a new message.
  */
 export const GetPluginRequestSchema: GenMessage<GetPluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 13);
+  messageDesc(file_caisson_v1_plugin, 14);
 
 /**
  * GetPluginResponse is the response of GetPlugin.
@@ -722,7 +772,7 @@ export type GetPluginResponse = Message<"caisson.v1.GetPluginResponse"> & {
  * Use `create(GetPluginResponseSchema)` to create a new message.
  */
 export const GetPluginResponseSchema: GenMessage<GetPluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 14);
+  messageDesc(file_caisson_v1_plugin, 15);
 
 /**
  * ListPluginsRequest is the request of ListPlugins.
@@ -757,7 +807,7 @@ export type ListPluginsRequest = Message<"caisson.v1.ListPluginsRequest"> & {
  * Use `create(ListPluginsRequestSchema)` to create a new message.
  */
 export const ListPluginsRequestSchema: GenMessage<ListPluginsRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 15);
+  messageDesc(file_caisson_v1_plugin, 16);
 
 /**
  * ListPluginsResponse is the response of ListPlugins.
@@ -785,7 +835,7 @@ export type ListPluginsResponse = Message<"caisson.v1.ListPluginsResponse"> & {
  * Use `create(ListPluginsResponseSchema)` to create a new message.
  */
 export const ListPluginsResponseSchema: GenMessage<ListPluginsResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 16);
+  messageDesc(file_caisson_v1_plugin, 17);
 
 /**
  * StartPluginRequest is the request of StartPlugin.
@@ -806,7 +856,7 @@ export type StartPluginRequest = Message<"caisson.v1.StartPluginRequest"> & {
  * Use `create(StartPluginRequestSchema)` to create a new message.
  */
 export const StartPluginRequestSchema: GenMessage<StartPluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 17);
+  messageDesc(file_caisson_v1_plugin, 18);
 
 /**
  * StartPluginResponse is the response of StartPlugin.
@@ -827,7 +877,7 @@ export type StartPluginResponse = Message<"caisson.v1.StartPluginResponse"> & {
  * Use `create(StartPluginResponseSchema)` to create a new message.
  */
 export const StartPluginResponseSchema: GenMessage<StartPluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 18);
+  messageDesc(file_caisson_v1_plugin, 19);
 
 /**
  * StopPluginRequest is the request of StopPlugin.
@@ -848,7 +898,7 @@ export type StopPluginRequest = Message<"caisson.v1.StopPluginRequest"> & {
  * Use `create(StopPluginRequestSchema)` to create a new message.
  */
 export const StopPluginRequestSchema: GenMessage<StopPluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 19);
+  messageDesc(file_caisson_v1_plugin, 20);
 
 /**
  * StopPluginResponse is the response of StopPlugin.
@@ -869,7 +919,7 @@ export type StopPluginResponse = Message<"caisson.v1.StopPluginResponse"> & {
  * Use `create(StopPluginResponseSchema)` to create a new message.
  */
 export const StopPluginResponseSchema: GenMessage<StopPluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 20);
+  messageDesc(file_caisson_v1_plugin, 21);
 
 /**
  * RetirePluginRequest is the request of RetirePlugin.
@@ -890,7 +940,7 @@ export type RetirePluginRequest = Message<"caisson.v1.RetirePluginRequest"> & {
  * Use `create(RetirePluginRequestSchema)` to create a new message.
  */
 export const RetirePluginRequestSchema: GenMessage<RetirePluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 21);
+  messageDesc(file_caisson_v1_plugin, 22);
 
 /**
  * RetirePluginResponse is the response of RetirePlugin.
@@ -911,7 +961,70 @@ export type RetirePluginResponse = Message<"caisson.v1.RetirePluginResponse"> & 
  * Use `create(RetirePluginResponseSchema)` to create a new message.
  */
 export const RetirePluginResponseSchema: GenMessage<RetirePluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 22);
+  messageDesc(file_caisson_v1_plugin, 23);
+
+/**
+ * WarmPluginRequest is the request of WarmPlugin.
+ *
+ * @generated from message caisson.v1.WarmPluginRequest
+ */
+export type WarmPluginRequest = Message<"caisson.v1.WarmPluginRequest"> & {
+  /**
+   * "name@version", or "sha256:" and 64 hex digits. Required.
+   *
+   * @generated from field: string plugin = 1;
+   */
+  plugin: string;
+
+  /**
+   * Threads on which to prepare instances; 0 for all that there are.
+   *
+   * @generated from field: int32 threads = 2;
+   */
+  threads: number;
+};
+
+/**
+ * Describes the message caisson.v1.WarmPluginRequest.
+ * Use `create(WarmPluginRequestSchema)` to create a new message.
+ */
+export const WarmPluginRequestSchema: GenMessage<WarmPluginRequest> = /*@__PURE__*/
+  messageDesc(file_caisson_v1_plugin, 24);
+
+/**
+ * WarmPluginResponse is the response of WarmPlugin.
+ *
+ * @generated from message caisson.v1.WarmPluginResponse
+ */
+export type WarmPluginResponse = Message<"caisson.v1.WarmPluginResponse"> & {
+  /**
+   * The version.
+   *
+   * @generated from field: caisson.v1.PluginVersion plugin = 1;
+   */
+  plugin?: PluginVersion | undefined;
+
+  /**
+   * Threads that hold instances of it now.
+   *
+   * @generated from field: int32 threads = 2;
+   */
+  threads: number;
+
+  /**
+   * Instances that are ready.
+   *
+   * @generated from field: int32 instances = 3;
+   */
+  instances: number;
+};
+
+/**
+ * Describes the message caisson.v1.WarmPluginResponse.
+ * Use `create(WarmPluginResponseSchema)` to create a new message.
+ */
+export const WarmPluginResponseSchema: GenMessage<WarmPluginResponse> = /*@__PURE__*/
+  messageDesc(file_caisson_v1_plugin, 25);
 
 /**
  * DeletePluginRequest is the request of DeletePlugin.
@@ -925,6 +1038,14 @@ export type DeletePluginRequest = Message<"caisson.v1.DeletePluginRequest"> & {
    * @generated from field: string plugin = 1;
    */
   plugin: string;
+
+  /**
+   * Keep what runs of the plugin have stored, for a version to be published
+   * later under the same name.
+   *
+   * @generated from field: bool keep_storage = 2;
+   */
+  keepStorage: boolean;
 };
 
 /**
@@ -932,7 +1053,7 @@ export type DeletePluginRequest = Message<"caisson.v1.DeletePluginRequest"> & {
  * Use `create(DeletePluginRequestSchema)` to create a new message.
  */
 export const DeletePluginRequestSchema: GenMessage<DeletePluginRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 23);
+  messageDesc(file_caisson_v1_plugin, 26);
 
 /**
  * DeletePluginResponse is the response of DeletePlugin.
@@ -940,6 +1061,19 @@ export const DeletePluginRequestSchema: GenMessage<DeletePluginRequest> = /*@__P
  * @generated from message caisson.v1.DeletePluginResponse
  */
 export type DeletePluginResponse = Message<"caisson.v1.DeletePluginResponse"> & {
+  /**
+   * Keys deleted from the kv storage with the last version of the name.
+   *
+   * @generated from field: uint64 storage_keys_deleted = 1;
+   */
+  storageKeysDeleted: bigint;
+
+  /**
+   * Bytes of those keys and their values.
+   *
+   * @generated from field: uint64 storage_bytes_deleted = 2;
+   */
+  storageBytesDeleted: bigint;
 };
 
 /**
@@ -947,7 +1081,7 @@ export type DeletePluginResponse = Message<"caisson.v1.DeletePluginResponse"> & 
  * Use `create(DeletePluginResponseSchema)` to create a new message.
  */
 export const DeletePluginResponseSchema: GenMessage<DeletePluginResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 24);
+  messageDesc(file_caisson_v1_plugin, 27);
 
 /**
  * WatchPluginsRequest is the request of WatchPlugins.
@@ -968,7 +1102,7 @@ export type WatchPluginsRequest = Message<"caisson.v1.WatchPluginsRequest"> & {
  * Use `create(WatchPluginsRequestSchema)` to create a new message.
  */
 export const WatchPluginsRequestSchema: GenMessage<WatchPluginsRequest> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 25);
+  messageDesc(file_caisson_v1_plugin, 28);
 
 /**
  * WatchPluginsResponse is one message of WatchPlugins' response.
@@ -1003,7 +1137,7 @@ export type WatchPluginsResponse = Message<"caisson.v1.WatchPluginsResponse"> & 
  * Use `create(WatchPluginsResponseSchema)` to create a new message.
  */
 export const WatchPluginsResponseSchema: GenMessage<WatchPluginsResponse> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_plugin, 26);
+  messageDesc(file_caisson_v1_plugin, 29);
 
 /**
  * PluginState is where a version stands in its life.
@@ -1096,6 +1230,55 @@ export const PluginStateSchema: GenEnum<PluginState> = /*@__PURE__*/
   enumDesc(file_caisson_v1_plugin, 0);
 
 /**
+ * PluginHealthState says how a running version fares.
+ *
+ * @generated from enum caisson.v1.PluginHealthState
+ */
+export const PluginHealthState = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: PLUGIN_HEALTH_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Nothing speaks against it.
+   *
+   * @generated from enum value: PLUGIN_HEALTH_STATE_HEALTHY = 1;
+   */
+  HEALTHY: 1,
+
+  /**
+   * It runs, but see the reasons.
+   *
+   * @generated from enum value: PLUGIN_HEALTH_STATE_DEGRADED = 2;
+   */
+  DEGRADED: 2,
+
+  /**
+   * Its health check fails or it traps again and again; it still accepts
+   * executions.
+   *
+   * @generated from enum value: PLUGIN_HEALTH_STATE_FAILED = 3;
+   */
+  FAILED: 3,
+} as const;
+
+/**
+ * PluginHealthState says how a running version fares.
+ *
+ * @generated from enum caisson.v1.PluginHealthState
+ */
+export type PluginHealthState = (typeof PluginHealthState)[keyof typeof PluginHealthState] | UnknownEnum;
+
+/**
+ * Describes the enum caisson.v1.PluginHealthState.
+ */
+export const PluginHealthStateSchema: GenEnum<PluginHealthState> = /*@__PURE__*/
+  enumDesc(file_caisson_v1_plugin, 1);
+
+/**
  * PluginEventType says what happened to a version.
  *
  * @generated from enum caisson.v1.PluginEventType
@@ -1142,6 +1325,13 @@ export const PluginEventType = {
    * @generated from enum value: PLUGIN_EVENT_TYPE_DELETED = 5;
    */
   DELETED: 5,
+
+  /**
+   * The version's health changed.
+   *
+   * @generated from enum value: PLUGIN_EVENT_TYPE_HEALTH_CHANGED = 6;
+   */
+  HEALTH_CHANGED: 6,
 } as const;
 
 /**
@@ -1155,7 +1345,7 @@ export type PluginEventType = (typeof PluginEventType)[keyof typeof PluginEventT
  * Describes the enum caisson.v1.PluginEventType.
  */
 export const PluginEventTypeSchema: GenEnum<PluginEventType> = /*@__PURE__*/
-  enumDesc(file_caisson_v1_plugin, 1);
+  enumDesc(file_caisson_v1_plugin, 2);
 
 /**
  * PluginService keeps plugins: named, versioned WebAssembly modules with their
@@ -1271,9 +1461,26 @@ export const PluginService: GenService<{
     output: typeof RetirePluginResponseSchema;
   },
   /**
+   * WarmPlugin starts a version, if it is not running, and has instances of it
+   * prepared on threads, so that the next calls find them ready. Instances kept
+   * ready are given back when the pool needs their place.
+   *
+   * NOT_FOUND: no such version. FAILED_PRECONDITION: the version is retired, or
+   * it failed to load; the message says why. RESOURCE_EXHAUSTED: the waiting line
+   * is full; retry after the delay in RetryInfo.
+   *
+   * @generated from rpc caisson.v1.PluginService.WarmPlugin
+   */
+  warmPlugin: {
+    methodKind: "unary";
+    input: typeof WarmPluginRequestSchema;
+    output: typeof WarmPluginResponseSchema;
+  },
+  /**
    * DeletePlugin removes a stopped, failed or retired version and, if no other
    * version shares it, its module. A deleted version's number may be published
-   * again.
+   * again. With the last version of a name goes what its runs have stored (kv),
+   * of all tenants, unless keep_storage is set.
    *
    * NOT_FOUND: no such version. FAILED_PRECONDITION: the version is running;
    * stop it first.

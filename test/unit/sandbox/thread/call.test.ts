@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/base/clock.ts';
-import type { GuestEvent } from '../../../../src/model/execution.ts';
+import type { GuestEvent, GuestNote } from '../../../../src/model/execution.ts';
 import { wasmPageBytes } from '../../../../src/model/limits.ts';
 import { ControlBlock } from '../../../../src/sandbox/control-block.ts';
 import { hostBytesPerUnit } from '../../../../src/sandbox/import-prices.ts';
-import { kernelModule } from '../../../../src/sandbox/kernel/kernel.ts';
 import type { CompiledPlugin } from '../../../../src/sandbox/protocol.ts';
 import { type CallResult, runCall } from '../../../../src/sandbox/thread/call.ts';
+import type { CallServices } from '../../../../src/sandbox/thread/call-services.ts';
+import { HostCaller } from '../../../../src/sandbox/thread/host-caller.ts';
+import { Instances } from '../../../../src/sandbox/thread/instances.ts';
+import { Preparation } from '../../../../src/sandbox/thread/preparation.ts';
+import { Running } from '../../../../src/sandbox/thread/running.ts';
 import { keepStackFrames } from '../../../../src/sandbox/thread/guest-stack.ts';
 import {
   callOf,
@@ -25,34 +29,27 @@ afterAll(() => {
 });
 
 interface Called extends CallResult {
-  readonly events: readonly GuestEvent[];
+  readonly events: readonly (GuestEvent | GuestNote)[];
 }
 
 /** Runs a call as a sandbox's thread would, but in this one. */
 async function call(plugin: CompiledPlugin | string, options: CallOptions & CompileOptions = {}): Promise<Called> {
   const compiled = typeof plugin === 'string' ? compileText(plugin, options) : plugin;
-  const { functionName, input, config, capabilities, limits } = callOf(compiled, options);
-  const events: GuestEvent[] = [];
+  const { input, profiled = false, ...asked } = callOf(compiled, options);
+  const events: (GuestEvent | GuestNote)[] = [];
+  const control = new ControlBlock();
+  const services: CallServices = {
+    control,
+    events: { crowded: false, send: (event) => events.push(event) },
+    clock: systemClock,
+    running: new Running(),
+    host: new HostCaller({ control, answers: undefined, post: () => {} }),
+  };
+  const instances = new Instances(new Preparation(services), systemClock);
   const result = await runCall(
-    {
-      type: 'call',
-      pluginKey: compiled.key,
-      plugin: compiled,
-      forget: undefined,
-      functionName,
-      input: new Uint8Array(input),
-      config,
-      capabilities,
-      limits,
-      profiled: false,
-    },
+    { ...asked, type: 'call', pluginKey: compiled.key, forget: undefined, input: new Uint8Array(input), profiled },
     compiled,
-    {
-      kernel: kernelModule(),
-      control: new ControlBlock(),
-      events: { crowded: false, send: (event) => events.push(event) },
-      clock: systemClock,
-    },
+    { services, instances },
   );
   return { ...result, events };
 }
@@ -130,12 +127,17 @@ describe('Lifecycle functions', () => {
     expect(outputText((await call(guest(recorder + functions))).outcome)).toBe(expected);
   });
 
-  test('may read the input, and trap like the function', async () => {
-    const start =
-      '(func $s (if (i64.eq (call $input_length) (i64.const 3)) (then unreachable))) (start $s) (func (export "run"))';
+  test('see no input yet', async () => {
+    const start = '(func $s (if (i64.ne (call $input_length) (i64.const 0)) (then unreachable))) (start $s)';
+    expect((await call(guest(`${start} (func (export "run"))`), { input: 'input' })).outcome.name).toBe('OK');
+  });
+
+  test('may read the configuration, and trap like the function', async () => {
+    const start = `(data (i32.const 0) "key") (start $s) (func (export "run"))
+      (func $s (if (i64.ne (call $config_get (call $block (i32.const 0) (i32.const 3))) (i64.const 0)) (then unreachable)))`;
     const plugin = compileText(guest(start));
-    expect((await call(plugin, { input: 'ok' })).outcome.name).toBe('OK');
-    const { outcome } = await call(plugin, { input: 'bad' });
+    expect((await call(plugin)).outcome.name).toBe('OK');
+    const { outcome } = await call(plugin, { config: { key: 'value' } });
     expect(outcome).toMatchObject({ name: 'TRAP', error: { kind: 'UNREACHABLE', guestStack: [{ function: 's' }] } });
   });
 });

@@ -7,7 +7,7 @@ function setUp(limit = 1 << 20) {
   const host = Object.fromEntries(WebAssembly.Module.imports(kernelModule()).map(({ name }) => [name, nothing]));
   const { exports } = new WebAssembly.Instance(kernelModule(), { 'caisson:host': host });
   const kernel = new KernelMemory(
-    Object.fromEntries(kernelControls.map(({ name, as = name }) => [as, exports[name] as WebAssembly.ExportValue])),
+    Object.fromEntries(kernelControls.map(({ name, as }) => [as, exports[name] as WebAssembly.ExportValue])),
   );
   kernel.setLimit(limit);
   const guest = exports as unknown as {

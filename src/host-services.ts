@@ -1,0 +1,60 @@
+/**
+ * Composes what answers host calls in the main thread: one service for each
+ * capability that needs it. What they reach beyond the server is the policy's.
+ */
+
+import { readFile } from 'node:fs/promises';
+import type { Clock } from './base/clock.ts';
+import { HostServices } from './capabilities/services/host-services.ts';
+import { HttpService } from './capabilities/services/http/http-service.ts';
+import { type Invoker, InvokeService } from './capabilities/services/invoke.ts';
+import { KvService } from './capabilities/services/kv.ts';
+import { MemoryKvStore } from './capabilities/services/memory-kv-store.ts';
+import { MountService } from './capabilities/services/mounts.ts';
+import { SecretService } from './capabilities/services/secrets.ts';
+import type { HostService } from './capabilities/services/service.ts';
+import type { Grant } from './model/grant.ts';
+import type { Policy } from './policy/policy.ts';
+import { readSecret } from './policy/secrets.ts';
+
+export interface HostServicesOptions {
+  readonly clock: Clock;
+  readonly policy: Policy;
+  /** Where secrets are read that the policy keeps in variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly invoker: Invoker;
+}
+
+export interface StartedHostServices extends AsyncDisposable {
+  readonly services: HostService;
+  readonly kv: MemoryKvStore;
+}
+
+export function startHostServices({ clock, policy, environment, invoker }: HostServicesOptions): StartedHostServices {
+  const stack = new AsyncDisposableStack();
+  const kv = stack.use(new MemoryKvStore({ clock }));
+  const http = stack.use(new HttpService({ clock, traceparentOf: (span) => span.traceparent }));
+  const secrets = new SecretService(
+    async (grant, name) => {
+      const source = policy.secretSource(grant, name);
+      return source && (await readSecret(source, { environment, readFile: (path) => readFile(path) }));
+    },
+    (grant) => policy.rulesFor(grant),
+  );
+  const services = new HostServices({
+    kv: new KvService(kv),
+    http,
+    secrets,
+    invoke: new InvokeService(invoker, (grant) => policy.rulesFor(grant)),
+    wasi: {
+      answer: (operation, request, run) =>
+        new MountService(foldersOf(policy, run.grant)).answer(operation, request, run),
+    },
+  });
+  return { services, kv, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+function foldersOf(policy: Policy, grant: Grant): ReadonlyMap<string, string> {
+  const folders = grant.wasi.mounts.map(({ name }) => [name, policy.mountDirectory(grant, name)] as const);
+  return new Map(folders.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
