@@ -32,23 +32,21 @@ export interface StartedHostServices extends AsyncDisposable {
 
 export function startHostServices({ clock, policy, environment, invoker }: HostServicesOptions): StartedHostServices {
   const stack = new AsyncDisposableStack();
+  const rulesOf = (grant: Grant): readonly string[] => policy.rulesFor(grant);
   const kv = stack.use(new MemoryKvStore({ clock }));
   const http = stack.use(new HttpService({ clock, traceparentOf: (span) => span.traceparent }));
-  const secrets = new SecretService(
-    async (grant, name) => {
-      const source = policy.secretSource(grant, name);
-      return source && (await readSecret(source, { environment, readFile: (path) => readFile(path) }));
-    },
-    (grant) => policy.rulesFor(grant),
-  );
+  const secrets = new SecretService(async (grant, name) => {
+    const source = policy.secretSource(grant, name);
+    return source && (await readSecret(source, { environment, readFile: (path) => readFile(path) }));
+  }, rulesOf);
   const services = new HostServices({
     kv: new KvService(kv),
     http,
     secrets,
-    invoke: new InvokeService(invoker, (grant) => policy.rulesFor(grant)),
+    invoke: new InvokeService(invoker, rulesOf),
     wasi: {
       answer: (operation, request, run) =>
-        new MountService(foldersOf(policy, run.grant)).answer(operation, request, run),
+        new MountService(foldersOf(policy, run.grant), { rulesOf }).answer(operation, request, run),
     },
   });
   return { services, kv, [Symbol.asyncDispose]: () => stack.disposeAsync() };

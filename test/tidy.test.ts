@@ -48,7 +48,8 @@ const sharedWithThreads = [
 /** Package -> the only parts that may import it. */
 const soleImporters: readonly { readonly package: RegExp; readonly parts: readonly string[] }[] = [
   { package: /^@grpc\//, parts: ['rpc', 'client'] },
-  { package: /^@extism\//, parts: ['sandbox'] },
+  { package: /^@bjorn3\//, parts: ['capabilities'] },
+  { package: /^@extism\//, parts: [] },
   { package: /^node:worker_threads$/, parts: ['sandbox'] },
   { package: /^@opentelemetry\//, parts: ['telemetry'] },
   { package: /^pino$/, parts: ['telemetry'] },

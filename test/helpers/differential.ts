@@ -13,9 +13,11 @@ import { FuelHost } from './fuel-host.ts';
 import { meterNaively, naiveCounter, naiveThrows } from './naive-meter.ts';
 
 export const strategies: Readonly<Record<string, CounterStrategy>> = {
-  global: { cached: false, sideExits: false },
-  cached: { cached: true, sideExits: false },
-  'side exits': { cached: true, sideExits: true },
+  global: { cached: false, sideExits: false, passed: false },
+  cached: { cached: true, sideExits: false, passed: false },
+  'side exits': { cached: true, sideExits: true, passed: false },
+  passed: { cached: true, sideExits: true, passed: true },
+  'passed and global': { cached: false, sideExits: false, passed: true },
 };
 
 const memoryBytesMax = 16 * 1024 * 1024;

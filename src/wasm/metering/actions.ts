@@ -38,6 +38,7 @@ export const actions = {
   newFixedArray: 31,
   arrayLength: 32,
   wait: 33,
+  local: 34,
 } as const;
 
 const opcodesByAction: Readonly<Partial<Record<keyof typeof actions, readonly number[]>>> = {
@@ -74,6 +75,7 @@ const opcodesByAction: Readonly<Partial<Record<keyof typeof actions, readonly nu
   newFixedArray: [0xfb008],
   arrayLength: [0xfb006, 0xfb007, 0xfb009, 0xfb00a, 0xfb010, 0xfb011, 0xfb012, 0xfb013],
   wait: [0xfe001, 0xfe002],
+  local: [0x20, 0x21, 0x22],
 };
 
 /** Up to this one, actions are about where control goes. */

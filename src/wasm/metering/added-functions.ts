@@ -153,12 +153,19 @@ export class AddedFunctions {
     });
   }
 
-  /** Charges for the entry of a function whose callers pay for it, and calls it: for callers outside. */
-  paidEntry(index: number, type: { readonly index: number; readonly of: FunctionType }, units: number): number {
-    return this.#once(`entry ${index}`, 'paid_entry', type.index, (writer) => {
-      this.#writeCharge(writer, () => writer.u8(code.i64Const).signed(units));
+  /** Calls a function as the others of the module do, for callers outside: pays for its entry, passes the counter. */
+  entry(
+    index: number,
+    type: { readonly index: number; readonly of: FunctionType },
+    how: { readonly units: number; readonly passed: boolean },
+  ): number {
+    const { fuelGlobal } = this.#indices;
+    return this.#once(`entry ${index}`, 'entry', type.index, (writer) => {
+      if (how.units > 0) this.#writeCharge(writer, () => writer.u8(code.i64Const).signed(how.units));
       for (const place of type.of.parameters.keys()) writer.u8(code.localGet).unsigned(place);
+      if (how.passed) writer.u8(code.globalGet).unsigned(fuelGlobal);
       writer.u8(code.call).unsigned(index);
+      if (how.passed) writer.u8(code.globalSet).unsigned(fuelGlobal);
     });
   }
 

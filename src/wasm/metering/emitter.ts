@@ -1,25 +1,26 @@
 /**
  * Writes function bodies anew with the charges that were planned for them. The
  * counter is a global; a function that keeps it in a local puts it back whenever
- * other code could look at it.
+ * other code could look at it, and functions that are passed the counter hand it
+ * to each other.
  */
 
+import { localsMax } from '../code.ts';
 import { byteLocation, WasmError } from '../problem.ts';
-import { ByteReader } from '../reader.ts';
-import { ByteWriter } from '../writer.ts';
-import { code, emptyBlockType } from './added-functions.ts';
+import type { ByteWriter } from '../writer.ts';
+import { code } from './added-functions.ts';
+import { BodyWriter } from './body-writer.ts';
 import type { BranchHints } from './branch-hints.ts';
 import type { Charges } from './charges.ts';
 import type { CounterChooser } from './counter.ts';
+import { CounterCode, type CounterIndices } from './counter-code.ts';
+import { LoopWriter } from './loop-writer.ts';
 import type { OffsetMapWriter } from './offset-map.ts';
-import { type CodePlan, eventFields, eventKinds, straightOn } from './plan.ts';
+import { type CodePlan, eventFields, eventKinds, exits, functionFlags, straightOn } from './plan.ts';
 
-/** What V8 allows. Parameters count as locals. */
+/** What V8 allows. */
 const bodyBytesMax = 7_654_321;
-const localsMax = 50_000;
 
-/** Blocks that a side exit puts around a loop. */
-const sideExitBlocks = 3;
 const i64Type = 0x7e;
 
 /** Where the functions of the original are in the rewritten module. */
@@ -42,32 +43,46 @@ export interface EmitterOptions {
   readonly functions: FunctionSpace;
   /** Number of parameters of a defined function, by its ordinal. */
   readonly parametersOf: (ordinal: number) => number;
-  readonly fuelGlobal: number;
-  readonly slowPath: number;
-  readonly globalSlowPath: number;
+  /** Type of a block that yields what a function does that is passed the counter. */
+  readonly resultTypeOf: (ordinal: number) => number;
+  readonly indices: CounterIndices;
   readonly hints: BranchHints;
   readonly offsets: OffsetMapWriter;
 }
 
+/** The global holds it alone between two instructions that want it there, the stack at the end of a function. */
+type Place = 'local' | 'global' | 'stack';
+
 export class Emitter {
   readonly #options: EmitterOptions;
-  readonly #body = new ByteWriter();
-  /** Reads integers of the original once more. */
-  readonly #reader: ByteReader;
-  /** The local that holds the counter for good if it is cached, else for the time of a check. */
-  #local = 0;
+  readonly #body: BodyWriter;
+  readonly #counter: CounterCode;
+  readonly #out: ByteWriter;
+  readonly #loops: LoopWriter;
   #cached = false;
-  /** Whether the local does not hold the counter, because nothing needs it before it is put back. */
-  #stale = false;
+  /** Whether the function was passed the counter and gives it back. */
+  #passed = false;
+  /** Whether the results are yielded by a block around the whole function, behind which the counter follows. */
+  #enclosed = false;
+  /** Where the counter is, in a function that keeps it in a local. */
+  #place: Place = 'local';
   #eventsEnd = 0;
-  /** How far the original has been copied. */
-  #copied = 0;
-  /** Charge of the loop that was entered last. */
-  #loopUnits = 0;
+  /** Where the last instruction of the function begins, which is its `end`. */
+  #end = 0;
 
   constructor(options: EmitterOptions) {
+    const { bytes, plan, chooser, offsets, indices, hints } = options;
     this.#options = options;
-    this.#reader = new ByteReader(options.bytes, { start: 0, end: options.bytes.length }, 'function body');
+    this.#body = new BodyWriter(bytes, plan, offsets);
+    this.#out = this.#body.out;
+    this.#counter = new CounterCode(this.#out, indices, hints);
+    this.#loops = new LoopWriter({
+      bytes,
+      plan,
+      body: this.#body,
+      counter: this.#counter,
+      sideExits: chooser.sideExits,
+    });
   }
 
   /** Writes all bodies, each behind its size. */
@@ -77,29 +92,32 @@ export class Emitter {
     for (let ordinal = 0; ordinal < plan.functions; ordinal++) {
       this.#writeBody(ordinal);
       hints.endBody(functions.moved(functions.imported + ordinal));
-      to.unsigned(this.#body.length);
+      to.unsigned(this.#out.length);
       offsets.endBody(to.length - start);
-      to.bytes(this.#body.finish());
+      to.bytes(this.#out.finish());
     }
   }
 
   #writeBody(ordinal: number): void {
-    const { plan, chooser, offsets, parametersOf } = this.#options;
-    const { cached, checksEntry, needsLocal } = chooser.choose(ordinal);
+    const { plan, chooser, parametersOf } = this.#options;
+    const { cached, passed, checksEntry, needsLocal } = chooser.choose(ordinal);
+    const local = parametersOf(ordinal) + (passed ? 0 : plan.locals.at(ordinal));
+    if (needsLocal && local >= localsMax) this.#fail(ordinal, 'locals', localsMax);
     this.#cached = cached;
-    this.#local = plan.locals.at(ordinal) + parametersOf(ordinal);
-    if (needsLocal && this.#local >= localsMax) this.#fail(ordinal, 'locals', localsMax);
-    this.#body.clear();
-    this.#copied = plan.bodyStarts.at(ordinal);
-    offsets.startBody(this.#copied);
-    if (needsLocal) this.#declareLocal(plan.codeStarts.at(ordinal));
-    this.#enter(plan.codeStarts.at(ordinal), this.#unitsOf(plan.firstBlocks.at(ordinal)), checksEntry);
+    this.#passed = passed;
+    this.#enclosed = passed && (plan.flags.at(ordinal) & functionFlags.returnsEarly) !== 0;
+    this.#place = 'local';
     this.#eventsEnd = plan.eventsEnd(ordinal);
+    this.#end = plan.bodyEnds.at(ordinal) - 1;
+    this.#counter.place(cached, local);
+    this.#body.start(ordinal, passed);
+    if (needsLocal) this.#body.declareLocal(plan.codeStarts.at(ordinal), i64Type);
+    this.#enter(ordinal, checksEntry);
     for (let at = plan.firstEvents.at(ordinal); at < this.#eventsEnd; at += eventFields) {
       this.#emit(at, plan.events.at(at + 1), plan.events.at(at + 2), plan.events.at(at + 3));
     }
-    this.#copyTo(plan.bodyEnds.at(ordinal));
-    if (this.#body.length > bodyBytesMax) this.#fail(ordinal, 'bytes', bodyBytesMax);
+    this.#leave();
+    if (this.#out.length > bodyBytesMax) this.#fail(ordinal, 'bytes', bodyBytesMax);
   }
 
   #unitsOf(block: number): number {
@@ -113,176 +131,135 @@ export class Emitter {
       case eventKinds.call:
         return this.#emitCall(event, position, first);
       case eventKinds.exit:
-        return this.#spill(position);
+        return this.#emitExit(position, first);
+      case eventKinds.return:
+        return this.#emitReturn(position, first, second);
       case eventKinds.label:
-        return this.#emitLabel(position, first, second);
+        return this.#loops.label(position, first, second);
       case eventKinds.loop:
-        return this.#emitLoop(position, first);
+        return this.#loops.loop(position, first);
       case eventKinds.loopHead:
-        return this.#emitLoopHead(position, this.#unitsOf(first), second);
+        return this.#loops.head(position, this.#unitsOf(first), second);
       case eventKinds.loopEnd:
-        return this.#emitLoopEnd(position, first);
+        return this.#loops.end(position, first);
       case eventKinds.indirectCall:
         return this.#emitIndirectCall(event, position, first);
       case eventKinds.tailCall:
         return this.#emitTailCall(position, first);
       case eventKinds.reference:
-        return this.#emitIndex(position, this.#options.functions.referenced(first));
+        return this.#body.index(position, this.#options.functions.referenced(first));
       case eventKinds.labels:
-        return this.#emitLabels(position, first, second);
+        return this.#loops.labels(position, first, second);
       case eventKinds.length:
       case eventKinds.growth:
         return this.#emitAddedCall(event, position, first);
     }
   }
 
-  /** Copies the original up to a position and returns how much has been written. */
-  #copyTo(position: number): number {
-    this.#body.copy(this.#options.bytes, this.#copied, position);
-    this.#copied = position;
-    return this.#body.length;
+  #enter(ordinal: number, checks: boolean): void {
+    const { plan, resultTypeOf } = this.#options;
+    const units = this.#unitsOf(plan.firstBlocks.at(ordinal));
+    this.#body.insert(plan.codeStarts.at(ordinal), () => {
+      if (this.#cached && !this.#passed) this.#counter.load(units, checks);
+      else if (units > 0) this.#counter.charge(units, checks);
+      else if (checks) this.#counter.check();
+      if (this.#enclosed) this.#out.byte(code.block).byte(resultTypeOf(ordinal));
+    });
   }
 
-  /** What has been written since `from` takes the place of the original between two positions. */
-  #replaced(from: number, start: number, end: number): void {
-    this.#options.offsets.change(start, end, this.#body.length - from);
-    this.#copied = end;
-  }
-
-  /** Adds a group of one i64 behind the groups of locals, so that no index moves. */
-  #declareLocal(position: number): void {
-    const start = this.#copied;
-    this.#reader.offset = start;
-    this.#body.unsigned(this.#reader.u32() + 1);
-    this.#replaced(0, start, this.#reader.offset);
-    const from = this.#copyTo(position);
-    this.#body.byte(1).byte(i64Type);
-    this.#replaced(from, position, position);
-  }
-
-  #enter(position: number, units: number, checks: boolean): void {
-    const from = this.#copyTo(position);
-    if (this.#cached) {
-      this.#global(code.globalGet);
-      if (units > 0) this.#subtract(units);
-      this.#counter(checks ? code.localTee : code.localSet);
-      if (checks) this.#checkTop();
-    } else if (units > 0) this.#charge(units, checks);
-    else if (checks) {
-      this.#global(code.globalGet);
-      this.#checkTop();
+  /** Writes the rest of the function. */
+  #leave(): void {
+    if (this.#passed) {
+      this.#body.insert(this.#end, () => {
+        if (this.#enclosed) this.#out.byte(code.end);
+        this.#putOnStack();
+      });
     }
-    this.#replaced(from, position, position);
+    this.#body.copyTo(this.#end + 1);
   }
 
   #emitBlock(position: number, units: number): void {
-    if (units === 0) return;
-    const from = this.#copyTo(position);
-    this.#charge(units, false);
-    this.#replaced(from, position, position);
+    if (units > 0) this.#body.insert(position, () => this.#counter.charge(units, false));
   }
 
-  /** Takes units from the counter, wherever it is. */
-  #charge(units: number, checks: boolean): void {
-    if (this.#cached) this.#counter(code.localGet);
-    else this.#global(code.globalGet);
-    this.#subtract(units);
-    if (!this.#cached && !checks) return this.#global(code.globalSet);
-    this.#counter(checks ? code.localTee : code.localSet);
-    if (!checks) return;
-    if (!this.#cached) {
-      this.#global(code.globalSet);
-      this.#counter(code.localGet);
-    }
-    this.#checkTop();
-  }
-
-  /** Asks the host for more if the counter, which is on the stack, is negative. */
-  #checkTop(): void {
-    this.#body.byte(code.i64Const).byte(0).byte(code.i64LtS);
-    this.#options.hints.unlikely(this.#body.length);
-    this.#body.byte(code.if).byte(emptyBlockType);
-    if (this.#cached) this.#refuelLocal();
-    else this.#body.byte(code.call).unsigned(this.#options.globalSlowPath);
-    this.#body.byte(code.end);
-  }
-
-  #refuelLocal(): void {
-    this.#counter(code.localGet);
-    this.#body.byte(code.call).unsigned(this.#options.slowPath);
-    this.#counter(code.localSet);
-  }
-
-  #subtract(units: number): void {
-    this.#body.byte(code.i64Const).signed(units).byte(code.i64Sub);
-  }
-
-  #global(opcode: number): void {
-    this.#body.byte(opcode).unsigned(this.#options.fuelGlobal);
-  }
-
-  #counter(opcode: number): void {
-    this.#body.byte(opcode).unsigned(this.#local);
+  #putOnStack(): void {
+    if (this.#place === 'global') this.#counter.ofGlobal(code.globalGet);
+    else if (this.#place === 'local') this.#counter.get();
+    this.#place = 'local';
   }
 
   /** Puts the counter back before code that may look at it. */
   #spill(position: number): void {
     if (!this.#cached) return;
-    const from = this.#copyTo(position);
-    if (!this.#stale) {
-      this.#counter(code.localGet);
-      this.#global(code.globalSet);
-    }
-    this.#stale = false;
-    this.#replaced(from, position, position);
+    if (this.#place === 'local') this.#body.insert(position, () => this.#counter.spill());
+    this.#place = 'local';
   }
 
-  /** Takes the counter again behind such code, unless the next to use it would only put it back. */
+  /** Takes the counter again behind such code, unless what comes next wants it elsewhere. */
   #reload(event: number, position: number): void {
     if (!this.#cached) return;
-    const from = this.#copyTo(position);
-    this.#stale = this.#isPutBackNext(event);
-    if (!this.#stale) {
-      this.#global(code.globalGet);
-      this.#counter(code.localSet);
-    }
-    this.#replaced(from, position, position);
+    if (this.#wantedNext(event) === 'local') this.#body.insert(position, () => this.#counter.load(0, false));
+    else this.#place = 'global';
   }
 
-  #isPutBackNext(event: number): boolean {
+  /** Where the counter is wanted by what follows an event; 'stack' takes it from anywhere. */
+  #wantedNext(event: number): Place {
     const { plan, chooser } = this.#options;
     for (let next = event + eventFields; next < this.#eventsEnd; next += eventFields) {
-      if ((plan.events.at(next) & straightOn) === 0) return false;
+      if ((plan.events.at(next) & straightOn) === 0) return 'local';
       const kind = plan.kindOf(next);
       const argument = plan.events.at(next + 2);
-      if (kind === eventKinds.exit) return argument === 1;
+      if (kind === eventKinds.exit) return this.#wantedAtExit(argument);
       if (kind === eventKinds.reference || (kind === eventKinds.call && chooser.isSilent(argument))) continue;
-      return chooser.touchesCounter(kind, argument);
+      if (kind === eventKinds.call && chooser.isPassed(argument)) return 'stack';
+      return chooser.touchesCounter(kind, argument) ? 'global' : 'local';
     }
-    return false;
+    return 'local';
   }
 
-  /** Writes an instruction of one byte and one index with another index. */
-  #emitIndex(position: number, index: number): void {
-    this.#copyTo(position + 1);
-    const from = this.#body.length;
-    this.#reader.offset = position + 1;
-    this.#reader.u32();
-    this.#body.unsigned(index);
-    this.#replaced(from, position + 1, this.#reader.offset);
+  /** Who was passed the counter gives it back behind its results, and if there are none, in the global. */
+  #wantedAtExit(how: number): Place {
+    if (how === exits.perhaps) return 'local';
+    if (how === exits.failure || !this.#passed) return 'global';
+    return this.#enclosed ? 'local' : 'stack';
+  }
+
+  #emitExit(position: number, how: number): void {
+    if (!this.#passed || how === exits.failure) this.#spill(position);
+  }
+
+  /** The results go to the end of the block around the function, where the counter can follow them. */
+  #emitReturn(position: number, label: number, loop: number): void {
+    if (!this.#passed) return;
+    const from = this.#body.copyTo(position);
+    this.#out.byte(code.br).unsigned(label + this.#loops.blocksAround(loop));
+    this.#body.replaced(from, position, position + 1);
   }
 
   #emitCall(event: number, position: number, callee: number): void {
     const { functions, chooser } = this.#options;
+    if (chooser.isPassed(callee)) return this.#emitPassingCall(event, position, callee);
     const silent = chooser.isSilent(callee);
     if (!silent) this.#spill(position);
-    this.#emitIndex(position, functions.called(callee));
-    if (!silent) this.#reload(event, this.#copied);
+    this.#body.index(position, functions.called(callee));
+    if (!silent) this.#reload(event, this.#body.copied);
+  }
+
+  /** The counter goes along as the last argument and comes back as the last result. */
+  #emitPassingCall(event: number, position: number, callee: number): void {
+    this.#body.insert(position, () => this.#putOnStack());
+    this.#body.index(position, this.#options.functions.called(callee));
+    const behind = this.#body.copied;
+    if (this.#passed && !this.#enclosed && behind === this.#end) this.#place = 'stack';
+    else if (this.#cached && this.#wantedNext(event) === 'global') {
+      this.#body.insert(behind, () => this.#counter.ofGlobal(code.globalSet));
+      this.#place = 'global';
+    } else this.#body.insert(behind, () => this.#counter.set());
   }
 
   #emitTailCall(position: number, callee: number): void {
     this.#spill(position);
-    this.#emitIndex(position, this.#options.functions.called(callee));
+    this.#body.index(position, this.#options.functions.called(callee));
   }
 
   /** `end` is negative for a tail call: nothing is executed behind it. */
@@ -294,81 +271,8 @@ export class Emitter {
   /** The added function takes what is on the stack and gives it back. */
   #emitAddedCall(event: number, position: number, index: number): void {
     this.#spill(position);
-    const from = this.#copyTo(position);
-    this.#body.byte(code.call).unsigned(index);
-    this.#replaced(from, position, position);
+    this.#body.insert(position, () => this.#out.byte(code.call).unsigned(index));
     this.#reload(event, position);
-  }
-
-  /**
-   * A loop without calls is left to refuel and entered again, because a call in
-   * it, even if never made, keeps V8 from unrolling it and costs registers:
-   *
-   *   block $done
-   *     loop $again
-   *       block $refuel
-   *         loop …the guest's, which goes to $refuel when the counter is negative… end
-   *         br $done
-   *       end
-   *       …take the charge back, ask for more…
-   *       br $again
-   *     end
-   *   end
-   */
-  #emitLoop(position: number, loop: number): void {
-    const { bytes, plan, chooser } = this.#options;
-    if (chooser.sideExits[loop] !== 1) return;
-    const from = this.#copyTo(position);
-    const typeEnd = plan.loopHeads.at(loop);
-    this.#body.byte(code.block).copy(bytes, position + 1, typeEnd);
-    this.#body.byte(code.loop).copy(bytes, position + 1, typeEnd);
-    this.#body.byte(code.block).byte(emptyBlockType);
-    this.#replaced(from, position, position);
-  }
-
-  #emitLoopHead(position: number, units: number, loop: number): void {
-    const from = this.#copyTo(position);
-    this.#loopUnits = units;
-    if (this.#options.chooser.sideExits[loop] === 1) {
-      this.#counter(code.localGet);
-      this.#subtract(units);
-      this.#counter(code.localTee);
-      this.#body.byte(code.i64Const).byte(0).byte(code.i64LtS);
-      this.#options.hints.unlikely(this.#body.length);
-      this.#body.byte(code.brIf).byte(1);
-    } else this.#charge(units, true);
-    this.#replaced(from, position, position);
-  }
-
-  #emitLoopEnd(position: number, loop: number): void {
-    if (this.#options.chooser.sideExits[loop] !== 1) return;
-    const from = this.#copyTo(position);
-    this.#body.byte(code.br).byte(2).byte(code.end);
-    this.#counter(code.localGet);
-    this.#body.byte(code.i64Const).signed(this.#loopUnits).byte(code.i64Add);
-    this.#body.byte(code.call).unsigned(this.#options.slowPath);
-    this.#counter(code.localSet);
-    this.#body.byte(code.br).byte(0).byte(code.end).byte(code.end);
-    this.#replaced(from, position, position);
-  }
-
-  #emitLabel(position: number, loop: number, label: number): void {
-    if (this.#options.chooser.sideExits[loop] === 1) this.#emitIndex(position, label + sideExitBlocks);
-  }
-
-  /** Labels up to `inner` stay in the loop. */
-  #emitLabels(position: number, loop: number, inner: number): void {
-    if (this.#options.chooser.sideExits[loop] !== 1) return;
-    const from = this.#copyTo(position + 1);
-    const reader = this.#reader;
-    reader.offset = position + 1;
-    const count = reader.u32();
-    this.#body.unsigned(count);
-    for (let left = count; left >= 0; left--) {
-      const label = reader.u32();
-      this.#body.unsigned(label > inner ? label + sideExitBlocks : label);
-    }
-    this.#replaced(from, position + 1, reader.offset);
   }
 
   #fail(ordinal: number, what: string, most: number): never {

@@ -4,20 +4,23 @@
  * with fuel are the rewriter's.
  */
 
-import { readBody } from '../code.ts';
+import { localsMax, readBody } from '../code.ts';
 import type { ExportInfo } from '../inspect.ts';
-import { shownName, WasmError } from '../problem.ts';
+import { WasmError } from '../problem.ts';
 import type { ByteReader } from '../reader.ts';
 import type { ImportEntry } from '../sections.ts';
 import type { CompositeType, DecodeContext, FunctionType } from '../types.ts';
 import { ByteWriter } from '../writer.ts';
 import { AddedFunctions, type ImportPrice } from './added-functions.ts';
 import { BranchHints } from './branch-hints.ts';
-import { type Charges, distributeCharges } from './charges.ts';
-import { prices } from './costs.ts';
-import { CounterChooser, type CounterStrategy, counterStrategyDefault } from './counter.ts';
+import { directCallsOf } from './call-graph.ts';
+import { distributeCharges } from './charges.ts';
+import { checkedFunctions } from './checks.ts';
+import { type CountedFunctions, CounterChooser, type CounterStrategy, counterStrategyDefault } from './counter.ts';
 import { Emitter, type FunctionSpace } from './emitter.ts';
+import { directCost, type ImportedFunction, importedFunctionsOf } from './imported-functions.ts';
 import { OffsetMapWriter } from './offset-map.ts';
+import { isPassable, PassedTypes, passedFunctions, resultBlockType } from './passing.ts';
 import { CodePlan } from './plan.ts';
 import { Planner } from './planner.ts';
 import { fuelGlobal, growFailedGlobal, meterModule, refuelName } from './reserved.ts';
@@ -51,13 +54,6 @@ export interface MeteredCode {
   readonly functionCosts: Float64Array;
 }
 
-interface ImportedFunction {
-  readonly entry: ImportEntry;
-  readonly type: FunctionType;
-  readonly typeIndex: number;
-  readonly price: ImportPrice | undefined;
-}
-
 /** What V8 allows a module to define. */
 const functionsMax = 1_000_000;
 const functionKind = 0;
@@ -66,6 +62,16 @@ const i32Type = 0x7f;
 const i64Type = 0x7e;
 const mutable = 1;
 
+/** Types of the functions that metering adds. */
+const addedTypes: Appended = {
+  count: 3,
+  bytes: new ByteWriter()
+    .u8(functionTypeCode, 1, i32Type, 1, i32Type)
+    .u8(functionTypeCode, 1, i64Type, 1, i64Type)
+    .u8(functionTypeCode, 0, 0)
+    .finish(),
+};
+
 export class Meter implements FunctionSpace {
   readonly #module: MeteredModule;
   readonly #strategy: CounterStrategy;
@@ -73,7 +79,8 @@ export class Meter implements FunctionSpace {
   /** Functions (1) that tables and references lead to. */
   readonly #referenced: Uint8Array;
   readonly added: AddedFunctions;
-  #charges: Charges | undefined;
+  readonly #passedTypes: PassedTypes;
+  #counted: CountedFunctions | undefined;
 
   constructor(module: MeteredModule, options: MeteringOptions) {
     this.#module = module;
@@ -89,6 +96,7 @@ export class Meter implements FunctionSpace {
       type64: module.types.length + 1,
       typeEmpty: module.types.length + 2,
     });
+    this.#passedTypes = new PassedTypes(module.types.length + addedTypes.count);
   }
 
   get imported(): number {
@@ -117,10 +125,12 @@ export class Meter implements FunctionSpace {
   exported(index: number): number {
     const { types, functionTypes } = this.#module;
     const ordinal = index - this.imported;
-    const units = this.#charges?.paidByCallers[ordinal] ?? 0;
-    if (units === 0) return this.referenced(index);
+    const units = this.#counted?.charges.paidByCallers[ordinal] ?? 0;
+    const passed = this.#isPassed(ordinal);
+    if (units === 0 && !passed) return this.referenced(index);
     const typeIndex = functionTypes[ordinal] as number;
-    return this.added.paidEntry(this.moved(index), { index: typeIndex, of: types[typeIndex] as FunctionType }, units);
+    const type = { index: typeIndex, of: types[typeIndex] as FunctionType };
+    return this.added.entry(this.moved(index), type, { units, passed });
   }
 
   get addedExports(): readonly ExportInfo[] {
@@ -141,15 +151,14 @@ export class Meter implements FunctionSpace {
     ];
   }
 
-  /** Number and bytes of the types, globals and so on that are appended to those of the original. */
-  readonly appendedTypes: Appended = {
-    count: 3,
-    bytes: new ByteWriter()
-      .u8(functionTypeCode, 1, i32Type, 1, i32Type)
-      .u8(functionTypeCode, 1, i64Type, 1, i64Type)
-      .u8(functionTypeCode, 0, 0)
-      .finish(),
-  };
+  /** Number and bytes of the types that are appended. Call it when the function section has been written. */
+  get appendedTypes(): Appended {
+    const { count, bytes } = this.#passedTypes;
+    return {
+      count: addedTypes.count + count,
+      bytes: new ByteWriter().bytes(addedTypes.bytes).bytes(bytes).finish(),
+    };
+  }
 
   readonly appendedGlobals: Appended = {
     count: 2,
@@ -162,12 +171,20 @@ export class Meter implements FunctionSpace {
     return { count: 1, bytes: writer.finish() };
   }
 
-  /** Call it when the code has been metered: only then is known what it needs. */
-  get appendedFunctions(): Appended {
+  /** The function section. Call it when the code has been metered and all is exported: only then is known what is added. */
+  get functionSection(): Uint8Array {
     this.#checkFunctions();
-    const writer = new ByteWriter();
+    const { types, functionTypes } = this.#module;
+    const writer = new ByteWriter().unsigned(functionTypes.length + this.added.functions.length);
+    for (const [ordinal, type] of functionTypes.entries()) {
+      writer.unsigned(this.#isPassed(ordinal) ? this.#passedTypes.indexOf(types[type] as FunctionType) : type);
+    }
     for (const { type } of this.added.functions) writer.unsigned(type);
-    return { count: this.added.functions.length, bytes: writer.finish() };
+    return writer.finish();
+  }
+
+  #isPassed(ordinal: number): boolean {
+    return this.#counted?.passed[ordinal] === 1;
   }
 
   /** The same holds here. */
@@ -186,28 +203,52 @@ export class Meter implements FunctionSpace {
 
   /** Call it when every reference outside of the code has gone through `referenced`. */
   meterCode(section: ByteReader | undefined): MeteredCode {
-    const { bytes, types, functionTypes } = this.#module;
+    const { bytes } = this.#module;
     const plan = this.#plan(section);
-    const charges = distributeCharges(plan, this.#referenced, this.imported);
-    this.#charges = charges;
+    const counted = this.#decide(plan);
+    this.#counted = counted;
     const offsets = new OffsetMapWriter();
     const hints = new BranchHints();
     const emitter = new Emitter({
       bytes,
       plan,
-      charges,
-      chooser: new CounterChooser(plan, charges, this.imported, this.#strategy),
+      charges: counted.charges,
+      chooser: new CounterChooser(plan, counted, this.imported, this.#strategy),
       functions: this,
-      parametersOf: (ordinal) => parametersOf(types[functionTypes[ordinal] as number]),
-      fuelGlobal: this.#module.globals,
-      slowPath: this.added.slowPath,
-      globalSlowPath: this.added.globalSlowPath,
+      parametersOf: (ordinal) => parametersOf(this.#typeOf(ordinal)),
+      resultTypeOf: (ordinal) => resultBlockType(this.#typeOf(ordinal) as FunctionType),
+      indices: {
+        fuelGlobal: this.#module.globals,
+        slowPath: this.added.slowPath,
+        globalSlowPath: this.added.globalSlowPath,
+      },
       hints,
       offsets,
     });
     const writer = new ByteWriter();
     emitter.writeBodies(writer);
     return { bodies: writer.finish(), hints, offsets, functionCosts: Float64Array.from(plan.functionCosts.used) };
+  }
+
+  #decide(plan: CodePlan): CountedFunctions {
+    const referenced = this.#referenced;
+    const calls = directCallsOf(plan, this.imported);
+    const charges = distributeCharges(plan, calls, referenced);
+    const { silent } = charges;
+    const isPassable = (ordinal: number): boolean =>
+      this.#firstMovableLocal(ordinal) + plan.locals.at(ordinal) < localsMax;
+    const passed = passedFunctions({ plan, calls, referenced, silent, isPassable });
+    return { charges, checked: checkedFunctions(plan, calls), passed };
+  }
+
+  /** Of a function that can have another parameter, the first local that would move; else infinite. */
+  #firstMovableLocal(ordinal: number): number {
+    const type = this.#typeOf(ordinal);
+    return this.#strategy.passed && isPassable(type) ? type.parameters.length : Number.POSITIVE_INFINITY;
+  }
+
+  #typeOf(ordinal: number): CompositeType | undefined {
+    return this.#module.types[this.#module.functionTypes[ordinal] as number];
   }
 
   #checkFunctions(): void {
@@ -231,6 +272,7 @@ export class Meter implements FunctionSpace {
       tables,
       importCosts,
       added: this.added,
+      firstMovableLocal: (ordinal) => this.#firstMovableLocal(ordinal),
       onReference: (index) => this.referenced(index),
     });
     for (let left = section.count('function bodies'); left > 0; left--) planner.add(readBody(section, context));
@@ -241,37 +283,6 @@ export class Meter implements FunctionSpace {
 export interface Appended {
   readonly count: number;
   readonly bytes: Uint8Array;
-}
-
-/** What a direct call costs where it is made; one that is priced by an operand is charged by an added function. */
-function directCost(price: ImportPrice | undefined): number {
-  return price?.perOperand === undefined ? prices.importCall + (price?.units ?? 0) : 0;
-}
-
-function importedFunctionsOf(
-  imports: readonly ImportEntry[],
-  declared: readonly ImportPrice[],
-): readonly ImportedFunction[] {
-  return imports.flatMap((entry) => {
-    const { type, typeIndex } = entry;
-    if (type.kind !== 'function' || typeIndex === undefined) return [];
-    const price = declared.find(({ module, name }) => module === entry.module && name === entry.name);
-    checkOperand(entry, type, price);
-    return [{ entry, type, typeIndex, price }];
-  });
-}
-
-/** Fails if the guest imports the function with another type than the one that was priced. */
-function checkOperand({ module, name }: ImportEntry, type: FunctionType, price: ImportPrice | undefined): void {
-  if (price?.perOperand === undefined) return;
-  const { operand } = price.perOperand;
-  const operandType = type.parameters[operand];
-  if (operandType === 'i32' || operandType === 'i64') return;
-  throw new WasmError({
-    reason: 'IMPORT_TYPE_MISMATCH',
-    location: `import ${shownName(module)}.${shownName(name)}`,
-    message: `Parameter ${operand} of the import must be an integer, because its price depends on it`,
-  });
 }
 
 function parametersOf(type: CompositeType | undefined): number {

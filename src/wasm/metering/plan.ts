@@ -28,12 +28,24 @@ export const eventKinds = {
   length: 8,
   /** Behind an instruction that tells whether something grew (added function, block). */
   growth: 9,
-  /** An instruction begins that leaves the function: perhaps (0) or for sure (1). */
+  /** An instruction begins that leaves the function (one of exits). */
   exit: 10,
   /** A branch with one label begins that leaves the innermost loop around it (loop, label). */
   label: 11,
   /** A br_table begins inside a loop (loop, number of labels that stay in the loop). */
   labels: 12,
+  /** A return begins (label of the function, innermost loop around it or -1). */
+  return: 13,
+} as const;
+
+/** How an instruction leaves the function. */
+export const exits = {
+  /** By a branch that may not be taken. */
+  perhaps: 0,
+  /** With its results. */
+  return: 1,
+  /** Without them: by a trap or an exception. */
+  failure: 2,
 } as const;
 
 export const eventFields = 4;
@@ -50,6 +62,10 @@ export const functionFlags = {
   throws: 16,
   /** It calls functions that metering adds, other than the slow path. */
   callsAdded: 32,
+  /** It has an indirect call outside of all loops. */
+  callsIndirectly: 64,
+  /** It returns or branches to its end from elsewhere. */
+  returnsEarly: 128,
 } as const;
 
 export class CodePlan {
@@ -71,6 +87,10 @@ export class CodePlan {
   readonly codeStarts = new IntList();
   readonly bodyEnds = new IntList();
   readonly locals = new IntList();
+  /** Where instructions begin that use declared locals which may have to move. */
+  readonly localUses = new IntList();
+  /** By function, the first of them. */
+  readonly firstLocalUses = new IntList();
   /** By function: the static cost of all its instructions together. */
   readonly functionCosts = new IntList();
 
@@ -97,6 +117,10 @@ export class CodePlan {
   /** Index of the event behind the last of a function. */
   eventsEnd(ordinal: number): number {
     return ordinal + 1 < this.functions ? this.firstEvents.at(ordinal + 1) : this.events.length;
+  }
+
+  localUsesEnd(ordinal: number): number {
+    return ordinal + 1 < this.functions ? this.firstLocalUses.at(ordinal + 1) : this.localUses.length;
   }
 
   blocksEnd(ordinal: number): number {

@@ -15,7 +15,7 @@ import type { AddedFunctions } from './added-functions.ts';
 import { opcodeSlot, prices, sixteenths, staticCosts } from './costs.ts';
 import { FrameStack, frameKinds } from './frames.ts';
 import { Junctions } from './junctions.ts';
-import { type CodePlan, eventKinds, functionFlags, straightOn } from './plan.ts';
+import { type CodePlan, eventKinds, exits, functionFlags, straightOn } from './plan.ts';
 
 /** What the planner has to know of the module around the code. */
 export interface PlannedModule {
@@ -25,6 +25,8 @@ export interface PlannedModule {
   /** By imported function: the units that its direct call costs where it is made. */
   readonly importCosts: readonly number[];
   readonly added: AddedFunctions;
+  /** The first local of a defined function that moves if it gets another parameter; infinite if it gets none. */
+  firstMovableLocal(ordinal: number): number;
   /** Told of each function that the code refers to. */
   onReference(index: number): void;
 }
@@ -48,6 +50,7 @@ export class Planner {
   #loop = none;
   #loopFrame = none;
   #flags = 0;
+  #firstMovableLocal = 0;
   /** Whether no branch, label or block has come since the last event. */
   #straight = false;
 
@@ -62,7 +65,9 @@ export class Planner {
   /** Plans the next body of the code section. */
   add(body: FunctionBody): void {
     const plan = this.#plan;
+    this.#firstMovableLocal = this.#module.firstMovableLocal(plan.functions);
     plan.firstEvents.push(plan.events.length);
+    plan.firstLocalUses.push(plan.localUses.length);
     plan.firstBlocks.push(plan.blockCosts.length);
     plan.bodyStarts.push(body.start);
     plan.codeStarts.push(body.codeStart);
@@ -103,6 +108,10 @@ export class Planner {
       if (block >= 0) costs.items[block] = (costs.items[block] as number) + (staticCosts[slot] as number);
       const action = actionTable[slot] as number;
       if (action === actions.none) continue;
+      if (action === actions.local) {
+        if (instructions.index >= this.#firstMovableLocal) this.#plan.localUses.push(instructions.start);
+        continue;
+      }
       this.#act(action);
       if (action <= lastControlAction) this.#straight = false;
     }
@@ -142,16 +151,17 @@ export class Planner {
     const { index } = this.#instructions;
     switch (action) {
       case actions.leave:
-        return this.#leave();
+        return this.#return();
       case actions.throw:
         this.#flags |= functionFlags.throws;
-        return this.#leave();
+        return this.#leave(exits.failure);
       case actions.unreachable:
-        this.#exit(true);
+        this.#exit(exits.failure);
         this.#block = none;
         return;
       case actions.indirectCall:
         this.#flags |= functionFlags.hasIndirectCall;
+        if (this.#block >= 0 && this.#loopDepth === 0) this.#flags |= functionFlags.callsIndirectly;
         this.#noSideExit();
         this.#push(eventKinds.indirectCall, this.#instructions.start, this.#bytes.offset, this.#block);
         return;
@@ -165,7 +175,7 @@ export class Planner {
         this.#flags |= functionFlags.hasTailCall;
         this.#noSideExit();
         this.#push(eventKinds.indirectCall, this.#instructions.start, none, this.#block);
-        return this.#leave();
+        return this.#leave(exits.return);
       case actions.reference:
         this.#module.onReference(index);
         this.#push(eventKinds.reference, this.#instructions.start, index, none);
@@ -229,9 +239,9 @@ export class Planner {
     this.#straight = true;
   }
 
-  /** The function is left by the instruction: for sure, or perhaps. */
-  #exit(forSure: boolean): void {
-    if (this.#block >= 0) this.#push(eventKinds.exit, this.#instructions.start, forSure ? 1 : 0, none);
+  /** The function is left by the instruction, in one of the ways in `exits`. */
+  #exit(how: number): void {
+    if (this.#block >= 0) this.#push(eventKinds.exit, this.#instructions.start, how, none);
   }
 
   /** Begins a metered block behind the instruction just read, if it can be reached. */
@@ -350,7 +360,7 @@ export class Planner {
     const frame = frames.depth - 1;
     const kind = frames.kinds[frame] as number;
     const outer = frames.outer[frame] as number;
-    if (kind === frameKinds.function) this.#exit(true);
+    if (kind === frameKinds.function) this.#exit(exits.return);
     this.#endArm(frame);
     // Without an else, the end of an if is reached by not entering it.
     const reached = frames.reached[frame] === 1 || kind === frameKinds.if;
@@ -379,7 +389,7 @@ export class Planner {
   #branch(label: number, forSure: boolean): void {
     const target = this.#frames.depth - 1 - label;
     if (this.#block >= 0) this.#frames.branchTo(target);
-    if (target === 0) this.#exit(forSure);
+    if (target === 0) this.#exitByBranch(forSure ? exits.return : exits.perhaps);
     if (this.#loop >= 0 && target < this.#loopFrame) {
       this.#push(eventKinds.label, this.#instructions.start, this.#loop, label);
     }
@@ -400,15 +410,27 @@ export class Planner {
       this.#joinFrame(division, target);
     }
     if (this.#block >= 0) frames.escapeTo(lowest);
-    if (lowest === 0) this.#exit(false);
+    if (lowest === 0) this.#exitByBranch(exits.perhaps);
     if (this.#loop >= 0) {
       this.#push(eventKinds.labels, this.#instructions.start, this.#loop, top - this.#loopFrame);
     }
     this.#block = none;
   }
 
-  #leave(): void {
-    this.#exit(true);
+  #return(): void {
+    this.#exitByBranch(exits.return);
+    if (this.#block >= 0) this.#frames.escapeTo(0);
+    this.#block = none;
+    this.#push(eventKinds.return, this.#instructions.start, this.#frames.depth - 1, this.#loop);
+  }
+
+  #exitByBranch(how: number): void {
+    this.#flags |= functionFlags.returnsEarly;
+    this.#exit(how);
+  }
+
+  #leave(how: number): void {
+    this.#exit(how);
     if (this.#block >= 0) this.#frames.escapeTo(0);
     this.#block = none;
   }
