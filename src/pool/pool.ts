@@ -23,8 +23,10 @@ export interface PoolOptions {
   readonly threadsMax: number;
   /** Calls that may wait for a thread. */
   readonly queueMax: number;
+  /** Calls that run at once as long as they are short: as many as there are processors. Default threadsMax. */
+  readonly shortCallsMax?: number;
   readonly startSandbox: (id: number) => Promise<Sandbox>;
-  /** Calls after which a thread is replaced. Default 1,000. */
+  /** Calls after which a thread is replaced. Default 100,000: starting one takes as much as a thousand calls. */
   readonly callsMax?: number;
   /** Time after which a thread that nobody needs is ended. Default 300,000. */
   readonly idleMsMax?: number;
@@ -35,7 +37,7 @@ export interface Lease extends Disposable {
   readonly sandbox: Sandbox;
   /** Time waited for it. */
   readonly queueMs: number;
-  /** The call waits for a call of its own until this is disposed: its thread does not count meanwhile. */
+  /** The call waits for a call of its own until this is disposed: there may be one thread more meanwhile, for such calls alone. */
   block(): Disposable;
 }
 
@@ -68,13 +70,26 @@ export interface PoolStats {
   readonly instances: ReadonlyMap<string, InstanceCounts>;
 }
 
-const callsMaxDefault = 1_000;
+const callsMaxDefault = 100_000;
 const idleMsMaxDefault = 300_000;
 /** A thread with sessions is replaced later: they end with it. */
 const sessionCallsFactor = 10;
 
+/**
+ * Calls that run longer than this are not short. More short calls at once than
+ * there are processors only get in each other's way: on two processors two threads
+ * served a third more no-ops a second than eight.
+ */
+const shortCallMs = 2;
+
 /** Threads kept idle for the next call while others are busy, so that replacing a killed one keeps nobody waiting. */
 const spares = 1;
+
+/**
+ * Calls that may wait for calls of their own, as a multiple of threadsMax: of as
+ * many calls as there are threads all may nest as deep as policies allow by default.
+ */
+const blockedFactor = 4;
 
 const retryDelayMsRange = { min: 50, max: 30_000 } as const;
 /** Weight of the newest call in the moving average of how long calls take. */
@@ -95,8 +110,8 @@ interface Thread {
   readonly sandbox: Sandbox;
   state: ThreadState;
   calls: number;
-  /** When it became idle. */
-  idleSinceMs: number;
+  /** When it became idle, or busy. */
+  sinceMs: number;
 }
 
 export class SandboxPool implements AsyncDisposable {
@@ -113,11 +128,13 @@ export class SandboxPool implements AsyncDisposable {
   readonly #counts = { started: 0, recycled: 0, lost: 0, refused: 0 };
   #callMsAverage: number | undefined;
   #shrinking: Disposable | undefined;
+  #secondLook: Disposable | undefined;
   #isClosed = false;
 
   private constructor(options: PoolOptions) {
     this.#options = {
       ...options,
+      shortCallsMax: options.shortCallsMax ?? options.threadsMax,
       callsMax: options.callsMax ?? callsMaxDefault,
       idleMsMax: options.idleMsMax ?? idleMsMaxDefault,
     };
@@ -189,6 +206,7 @@ export class SandboxPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#shrinking?.[Symbol.dispose]();
+    this.#secondLook?.[Symbol.dispose]();
     this.#refuseAll(shuttingDown());
     const threads = [...this.#threads];
     for (const thread of threads) this.#end(thread);
@@ -198,7 +216,7 @@ export class SandboxPool implements AsyncDisposable {
 
   /** Nobody waits for an idle thread but calls of tenants that have all that they may have. */
   #takeIdle(request: LeaseRequest): Thread | undefined {
-    if (!this.#turns.mayRun(request)) return undefined;
+    if (!this.#turns.mayRun(request) || (this.#isCrowded && request.isNested !== true)) return undefined;
     const thread = this.#fittingIdle(request);
     if (thread === undefined) return undefined;
     this.#leaveIdle(thread);
@@ -222,15 +240,35 @@ export class SandboxPool implements AsyncDisposable {
     );
   }
 
+  /** Whether as many short calls run as should at once. */
+  get #isCrowded(): boolean {
+    const startedMs = this.#clock.monotonic() - shortCallMs;
+    let short = 0;
+    for (const { state, sinceMs } of this.#threads) if (state === 'busy' && sinceMs > startedMs) short++;
+    return short - this.#blocked >= this.#options.shortCallsMax;
+  }
+
+  /** Those who wait only because of short calls are looked at again when these turn out to be none. */
+  #planSecondLook(): void {
+    if (this.#turns.length === 0 || this.#secondLook !== undefined || !this.#isCrowded) return;
+    this.#secondLook = this.#clock.after(shortCallMs, () => {
+      this.#secondLook = undefined;
+      this.#serveIdle();
+      this.#fill();
+      this.#planSecondLook();
+    });
+  }
+
   #occupy(thread: Thread, request: LeaseRequest): void {
     thread.state = 'busy';
+    thread.sinceMs = this.#clock.monotonic();
     this.#turns.began(request, thread);
+    this.#planSecondLook();
   }
 
   async #wait(request: LeaseRequest, signal: AbortSignal): Promise<Thread> {
-    const { threadsMax } = this.#options;
-    const isAdmitted = this.#turns.mayWait(request) && this.#blocked <= threadsMax;
-    if (!isAdmitted) throw this.#queueFull(request.tenant);
+    if (request.isNested === true && this.#blocked > this.#blockedMax) throw this.#tooManyBlocked();
+    if (request.isNested !== true && !this.#turns.mayWait(request)) throw this.#queueFull(request.tenant);
     const { promise, resolve, reject } = Promise.withResolvers<Thread>();
     const waiting: Waiting<Thread> = { ...request, resolve, reject };
     this.#turns.join(waiting);
@@ -239,6 +277,7 @@ export class SandboxPool implements AsyncDisposable {
       reject(abortRefusal(signal, 'a sandbox'));
     });
     this.#fill();
+    this.#planSecondLook();
     return await promise;
   }
 
@@ -263,6 +302,13 @@ export class SandboxPool implements AsyncDisposable {
     );
   }
 
+  /** Whoever waited might wait for threads that all wait in the same way. */
+  #tooManyBlocked(): ExecError {
+    this.#counts.refused++;
+    const message = `Cannot wait for a sandbox: ${this.#blocked} calls wait for calls of their own, at most ${this.#blockedMax} may`;
+    return new ExecError('QUEUE_FULL', message, { retryDelayMs: this.#retryDelayMs() });
+  }
+
   /** How long the line will take to empty, going by how long calls took lately. */
   #retryDelayMs(): number {
     const { min, max } = retryDelayMsRange;
@@ -270,29 +316,23 @@ export class SandboxPool implements AsyncDisposable {
     return Math.round(Math.min(max, Math.max(min, estimateMs)));
   }
 
-  #leaseOf(thread: Thread, { tenant }: LeaseRequest, queueMs: number): Lease {
+  #leaseOf(thread: Thread, request: LeaseRequest, queueMs: number): Lease {
     const startMs = this.#clock.monotonic();
     let isOver = false;
     const release = (): void => {
       if (isOver) return;
       isOver = true;
       this.#noteCallMs(this.#clock.monotonic() - startMs);
-      this.#turns.ended(tenant);
+      this.#turns.ended(request);
       this.#release(thread);
     };
-    return { sandbox: thread.sandbox, queueMs, block: () => this.#block(tenant), [Symbol.dispose]: release };
+    return { sandbox: thread.sandbox, queueMs, block: () => this.#block(), [Symbol.dispose]: release };
   }
 
-  #block(tenant: string): Disposable {
+  #block(): Disposable {
     this.#blocked++;
-    this.#turns.ended(tenant);
-    this.#serveIdle();
     this.#fill();
-    const unblock = (): void => {
-      this.#blocked--;
-      this.#turns.resumed(tenant);
-    };
-    return { [Symbol.dispose]: unblock };
+    return { [Symbol.dispose]: () => void this.#blocked-- };
   }
 
   #noteCallMs(callMs: number): void {
@@ -334,14 +374,14 @@ export class SandboxPool implements AsyncDisposable {
   /** Serves those who wait although threads are idle, because their turn or their thread was not free before. */
   #serveIdle(): void {
     for (const thread of this.#idle.toReversed()) {
-      if (this.#turns.length === 0) return;
+      if (this.#turns.length === 0 || this.#isCrowded) return;
       if (this.#serve(thread)) this.#leaveIdle(thread);
     }
   }
 
   #beIdle(thread: Thread, place: 'next' | 'last'): void {
     thread.state = 'idle';
-    thread.idleSinceMs = this.#clock.monotonic();
+    thread.sinceMs = this.#clock.monotonic();
     if (place === 'next') this.#idle.push(thread);
     else this.#idle.unshift(thread);
     this.#planShrinking();
@@ -352,7 +392,7 @@ export class SandboxPool implements AsyncDisposable {
       sandbox,
       state: 'idle',
       calls: 0,
-      idleSinceMs: 0,
+      sinceMs: 0,
     };
     this.#counts.started++;
     this.#threads.add(thread);
@@ -362,7 +402,7 @@ export class SandboxPool implements AsyncDisposable {
       return;
     }
     // It holds no modules yet: threads that were used before it go first.
-    if (!this.#serve(thread)) this.#beIdle(thread, 'last');
+    if (this.#isCrowded || !this.#serve(thread)) this.#beIdle(thread, 'last');
     if (this.#threads.size >= this.#options.threadsMin) this.#prewarmed.resolve();
   }
 
@@ -404,14 +444,18 @@ export class SandboxPool implements AsyncDisposable {
     const { threadsMin } = this.#options;
     const total = this.#threads.size + this.#starter.pending;
     const free = this.#idle.length + this.#starter.pending;
-    const missing = Math.max(threadsMin - total, this.#turns.unbound + spares - free);
+    const wanted = spares + (this.#isCrowded ? 0 : this.#turns.unbound);
+    const missing = Math.max(threadsMin - total, wanted - free);
     for (let count = Math.min(missing, this.#threadsMax - total); count > 0; count--) this.#starter.start();
   }
 
   /** Threads whose calls wait for calls of their own take no processor: others may take their place. */
   get #threadsMax(): number {
-    const { threadsMax } = this.#options;
-    return threadsMax + Math.min(this.#blocked, threadsMax);
+    return this.#options.threadsMax + Math.min(this.#blocked, this.#blockedMax);
+  }
+
+  get #blockedMax(): number {
+    return this.#options.threadsMax * blockedFactor;
   }
 
   #instances(): PoolStats['instances'] {
@@ -432,7 +476,7 @@ export class SandboxPool implements AsyncDisposable {
   #planShrinking(): void {
     const first = this.#idle[0];
     if (this.#shrinking !== undefined || first === undefined || !this.#canShrink()) return;
-    const delayMs = first.idleSinceMs + this.#options.idleMsMax - this.#clock.monotonic();
+    const delayMs = first.sinceMs + this.#options.idleMsMax - this.#clock.monotonic();
     this.#shrinking = this.#clock.after(Math.max(0, delayMs), () => this.#shrink());
   }
 
@@ -440,7 +484,7 @@ export class SandboxPool implements AsyncDisposable {
     this.#shrinking = undefined;
     const idleBeforeMs = this.#clock.monotonic() - this.#options.idleMsMax;
     for (let first = this.#idle[0]; first && this.#canShrink(); first = this.#idle[0]) {
-      if (first.idleSinceMs > idleBeforeMs) break;
+      if (first.sinceMs > idleBeforeMs) break;
       this.#end(first);
     }
     this.#planShrinking();

@@ -2,7 +2,8 @@
  * Who waits for a thread, and whose turn it is when there is one: calls that a
  * running call waits for first, then calls of the thread's own sessions and calls of
  * everybody else in turns. Also who runs, because a tenant that has all the threads
- * it may have has no turn. It knows threads only as what sessions are bound to.
+ * it may have has no turn, and because calls that wait for calls of their own must
+ * leave these some. It knows threads only as what sessions are bound to.
  */
 
 import type { ExecError } from '../model/exec-error.ts';
@@ -41,15 +42,19 @@ interface ThreadLine<Thread> {
 export class Turns<Thread extends object> {
   readonly sessions = new Sessions<Thread>();
   readonly #waitingMax: number;
+  readonly #threadsMax: number;
   readonly #threadsOfTenantMax: number;
   readonly #line = new FairLine<Waiting<Thread>>();
   readonly #nested = new Set<Waiting<Thread>>();
   /** By thread with calls of its sessions waiting. */
   readonly #bound = new Map<Thread, ThreadLine<Thread>>();
+  /** By tenant, those that wait for calls of their own included, and these left out. */
   readonly #running = new Map<string, number>();
+  #runningCount = 0;
 
   constructor({ threadsMax, waitingMax }: { readonly threadsMax: number; readonly waitingMax: number }) {
     this.#waitingMax = waitingMax;
+    this.#threadsMax = threadsMax;
     this.#threadsOfTenantMax = threadsOfTenantMax(threadsMax);
   }
 
@@ -70,28 +75,31 @@ export class Turns<Thread extends object> {
     return length;
   }
 
-  /** Whether another call of the tenant may wait; calls that running ones wait for always may. */
-  mayWait({ tenant, isNested = false }: LeaseRequest): boolean {
-    const state = { waiting: this.length, waitingMax: this.#waitingMax, waitingOfTenant: this.lengthOf(tenant) };
-    return isNested || mayWait(state);
+  /** Whether another call of the tenant may wait. */
+  mayWait({ tenant }: LeaseRequest): boolean {
+    return mayWait({ waiting: this.length, waitingMax: this.#waitingMax, waitingOfTenant: this.lengthOf(tenant) });
   }
 
-  /** Whether the tenant may have one more thread. */
+  /**
+   * Whether the tenant may have one more thread. Calls that running ones wait for
+   * always may; for them are all threads beyond threadsMax.
+   */
   mayRun({ tenant, isNested = false }: Pick<LeaseRequest, 'tenant' | 'isNested'>): boolean {
-    return isNested || (this.#running.get(tenant) ?? 0) < this.#threadsOfTenantMax;
+    if (isNested) return true;
+    return this.#runningCount < this.#threadsMax && (this.#running.get(tenant) ?? 0) < this.#threadsOfTenantMax;
   }
 
-  began({ tenant, session }: LeaseRequest, thread: Thread): void {
-    this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
+  began({ tenant, session, isNested = false }: LeaseRequest, thread: Thread): void {
+    if (!isNested) {
+      this.#runningCount++;
+      this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
+    }
     if (session !== undefined) this.sessions.pin(session, thread);
   }
 
-  /** A call goes on that had ended as far as turns are concerned. */
-  resumed(tenant: string): void {
-    this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
-  }
-
-  ended(tenant: string): void {
+  ended({ tenant, isNested = false }: LeaseRequest): void {
+    if (isNested) return;
+    this.#runningCount--;
     const left = (this.#running.get(tenant) ?? 0) - 1;
     if (left > 0) this.#running.set(tenant, left);
     else this.#running.delete(tenant);

@@ -5,6 +5,7 @@ import type { CodeOrigin } from '../../src/wasm/merge/code-origin.ts';
 import { mergeModules } from '../../src/wasm/merge/merge.ts';
 import { meterModule, refuelName } from '../../src/wasm/metering/reserved.ts';
 import { rewriteModule } from '../../src/wasm/rewrite.ts';
+import { memoryModule, withMemories } from './memories.ts';
 
 export interface MeteredGuest {
   readonly exports: WebAssembly.Exports;
@@ -26,12 +27,14 @@ export function meteredGuest(
   if (!rewritten.metering) throw new Error('The module was not metered');
   const merged = mergeModules(rewritten.bytes, kernel, {
     moduleName: 'kernel',
+    memoryModule,
     importable: new Set(inspectModule(kernel).exports.map(({ name }) => name)),
     guestExports: rewritten.exports,
     hostExports: [],
   });
   const linked = { ...imports, [meterModule]: { [refuelName]: () => plenty } };
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(merged.bytes), linked);
+  const module = new WebAssembly.Module(merged.bytes);
+  const { exports } = new WebAssembly.Instance(module, withMemories(merged.memories, linked));
   const { firstFunction, offsets } = merged;
   return { exports, offsets: { firstFunction, merged: offsets, metered: rewritten.metering.offsets } };
 }

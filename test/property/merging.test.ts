@@ -18,6 +18,7 @@ import { rewriteModule } from '../../src/wasm/rewrite.ts';
 import { createContext } from '../../src/wasm/types.ts';
 import { ByteReader } from '../../src/wasm/reader.ts';
 import { FuelHost } from '../helpers/fuel-host.ts';
+import { memoryModule, withMemories } from '../helpers/memories.ts';
 import { randomModule } from '../helpers/random-module.ts';
 import { wat } from '../helpers/wat.ts';
 
@@ -56,6 +57,7 @@ function pairOf(bytes: Uint8Array<ArrayBuffer>, host: Host): Pair {
   });
   const merged = mergeModules(metered, host.bytes, {
     moduleName: 'host',
+    memoryModule,
     importable: new Set(['log0', 'log1']),
     guestExports: exports,
     hostExports: host.imported.map((name) => ({ name, as: `host:${name}` })),
@@ -65,7 +67,7 @@ function pairOf(bytes: Uint8Array<ArrayBuffer>, host: Host): Pair {
 
 /** What a module does when all its functions are called one after the other. */
 function behaviour(
-  bytes: Uint8Array<ArrayBuffer>,
+  { bytes, memories }: Pick<MergedModule, 'bytes' | 'memories'>,
   names: readonly string[],
   slice: bigint,
   link: Link,
@@ -79,7 +81,8 @@ function behaviour(
     },
   };
   const fuel = new FuelHost({ slice });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), fuel.imports(link(real)));
+  const module = new WebAssembly.Module(bytes);
+  const instance = new WebAssembly.Instance(module, withMemories(memories, fuel.imports(link(real))));
   fuel.attach(instance);
   for (const name of names) {
     const run = instance.exports[name];
@@ -161,8 +164,8 @@ describe.each(hosts)('Merging with $name', (host) => {
         const slice = slices[seed % slices.length] ?? 1n;
         const names = WebAssembly.Module.exports(new WebAssembly.Module(metered)).map(({ name }) => name);
         const crowded = Object.fromEntries(host.imported.map((name) => [name, () => {}]));
-        const linked = behaviour(metered, names, slice, (real) => ({ host: real }));
-        const together = behaviour(merged.bytes, names, slice, (real) => ({ real: { ...real, ...crowded } }));
+        const linked = behaviour({ bytes: metered, memories: [] }, names, slice, (real) => ({ host: real }));
+        const together = behaviour(merged, names, slice, (real) => ({ real: { ...real, ...crowded } }));
         expect(together, `seed ${seed}`).toEqual(linked);
         calls += linked.length;
       }

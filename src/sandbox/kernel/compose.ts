@@ -11,15 +11,16 @@ import { type FunctionImport, mergeModules } from '../../wasm/merge/merge.ts';
 import { fuelGlobal, growFailedGlobal } from '../../wasm/metering/reserved.ts';
 import { reservedPrefix } from '../../wasm/policy.ts';
 import type { RewrittenModule } from '../../wasm/rewrite.ts';
-import { kernelBytes, kernelControls } from './kernel.ts';
+import type { MemoryType } from '../../wasm/types.ts';
+import { kernelBytes, kernelControls, memoryModule } from './kernel.ts';
 
 /** A guest with its kernel, ready to be compiled, and what a thread has to know of it. Plain data. */
 export interface ComposedModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Exports to be called before any other, in order. */
   readonly lifecycle: readonly string[];
-  /** Exports that are the guest's memories; the kernel's is not among them. */
-  readonly memories: readonly string[];
+  /** The memories that it imports, in order: the guest's, and last the kernel's. */
+  readonly memories: readonly MemoryType[];
   /** The host functions that it imports. */
   readonly imports: readonly FunctionImport[];
   /** From its code to that of the module as published. */
@@ -39,13 +40,13 @@ const importable: ReadonlySet<string> = new Set([
  * WasmError if the guest imports from the kernel what is not there for it.
  */
 export function composeWithKernel(
-  { bytes, exports, lifecycle, memories, metering }: RewrittenModule & Required<Pick<RewrittenModule, 'metering'>>,
+  { bytes, exports, lifecycle, metering }: RewrittenModule & Required<Pick<RewrittenModule, 'metering'>>,
   kernelExports: readonly { readonly name: string; readonly as: string }[] = [],
 ): ComposedModule {
-  const memoryNames = memories.map(({ name }) => name);
-  const needed = new Set([fuelGlobal, growFailedGlobal, ...memoryNames, ...lifecycle]);
+  const needed = new Set([fuelGlobal, growFailedGlobal, ...lifecycle]);
   const merged = mergeModules(bytes, kernelBytes, {
     moduleName: kernelModule,
+    memoryModule,
     importable,
     guestExports: exports.filter((entry) => needed.has(entry.name) || isExecutable(entry)),
     hostExports: [...kernelControls, ...kernelExports],
@@ -54,7 +55,7 @@ export function composeWithKernel(
     // A buffer of its own, which can be handed from thread to thread.
     bytes: merged.bytes.slice(),
     lifecycle,
-    memories: memoryNames,
+    memories: merged.memories,
     imports: merged.imports,
     offsets: { firstFunction: merged.firstFunction, merged: merged.offsets, metered: metering.offsets },
   };

@@ -8,9 +8,11 @@ import { kernelBase64 } from './kernel-bytes.ts';
 /** Import module of the kernel's own host functions. No guest may name it. */
 export const hostModule = 'caisson:host';
 
+/** Import module of the memories, named by their indices. */
+export const memoryModule = 'caisson:memory';
+
 /** What the host uses, by the kernel's own names. */
 export interface KernelExports {
-  readonly memory: WebAssembly.Memory;
   /** Bytes that the blocks may take together, headers included. */
   readonly limit: WebAssembly.Global<'i64'>;
   readonly output_offset: WebAssembly.Global<'i64'>;
@@ -30,7 +32,6 @@ export function controlName(name: keyof KernelExports): string {
 }
 
 const controls: Readonly<Record<keyof KernelExports, true>> = {
-  memory: true,
   limit: true,
   output_offset: true,
   output_length: true,

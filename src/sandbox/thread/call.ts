@@ -40,7 +40,7 @@ export function runCall(
   message: CallMessage,
   plugin: CompiledPlugin,
   { services, instances }: { readonly services: CallServices; readonly instances: Instances },
-): Promise<CallResult> {
+): CallResult {
   return new GuestCall(message, plugin, services).run(instances);
 }
 
@@ -75,10 +75,10 @@ class GuestCall {
     this.#families = new CallFamilies(this.#context);
   }
 
-  async run(instances: Instances): Promise<CallResult> {
+  run(instances: Instances): CallResult {
     const { clock, running } = this.#services;
     const instanceStartMs = clock.now();
-    const linkTrap = await this.#take(instances);
+    const linkTrap = this.#take(instances);
     this.#measureMemory();
     const guestStartMs = clock.now();
     running.enter({ families: this.#families, tank: this.#tank, kernelExhausted: () => this.#kernelExhausted() });
@@ -157,9 +157,9 @@ class GuestCall {
   }
 
   /** Gets the instance. A guest can trap there already, when its segments do not fit its memories. */
-  async #take(instances: Instances): Promise<Trap | undefined> {
+  #take(instances: Instances): Trap | undefined {
     try {
-      this.#taken = await instances.take(this.#message, this.#plugin);
+      this.#taken = instances.take(this.#message, this.#plugin);
       const { instance } = this.#taken;
       this.#tank.attach(instance.counter, instance.fuelUsed);
       instance.fuelUsed = 0;
@@ -174,13 +174,12 @@ class GuestCall {
     }
   }
 
-  /** Has the instance kept if it may serve again, and says how much garbage it is otherwise. */
+  /** Answers how many bytes of memory the instance leaves behind. */
   #giveBack(instances: Instances, outcome: Outcome): number {
     if (this.#taken === undefined) return 0;
     const { instance } = this.#taken;
     const isIntact = !this.#hasTrapped && !this.#tank.isHalted && this.#tank.verdict === undefined;
-    const isKept = isIntact && outcome.name !== 'DENIED' && instances.keep(this.#message, instance);
-    return isKept ? 0 : instance.memoryBytes;
+    return instances.giveBack(this.#message, instance, isIntact && outcome.name !== 'DENIED');
   }
 
   #runGuest(): Ending {

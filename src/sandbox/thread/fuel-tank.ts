@@ -91,8 +91,12 @@ export class FuelTank {
     this.#usedAtRefusal = undefined;
   }
 
-  /** Has the guest ask for fuel at its next check, although it may have some left. */
-  hurry(): void {
+  /**
+   * Notes that the guest was stopped, whatever it makes of a host call that did not
+   * answer, and has it ask for fuel at its next check, although it may have some left.
+   */
+  stop(): void {
+    this.#verdict ??= 'STOPPED';
     if (this.#counter === undefined || this.#usedAtHalt !== undefined || this.#counter.value < 0n) return;
     this.#granted -= this.#counter.value + 1n;
     this.#counter.value = -1n;

@@ -18,9 +18,13 @@ const collect = runInNewContext('gc') as () => void;
 
 let waitingBytes = 0;
 
-/** To be called when an instance is done with and the caller has its answer. */
+/** Whether an instance of so many bytes is to be counted. */
+export function isMuchGarbage(instanceBytes: number): boolean {
+  return instanceBytes >= largeBytesMin;
+}
+
+/** To be called when such an instance is done with and the caller has its answer. */
 export function countGarbage(instanceBytes: number): void {
-  if (instanceBytes < largeBytesMin) return;
   waitingBytes += instanceBytes;
   if (waitingBytes <= waitingBytesMax) return;
   waitingBytes = 0;

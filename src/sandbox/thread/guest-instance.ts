@@ -3,6 +3,7 @@
  * It does not know who uses it, nor for how long.
  */
 
+import { assert } from '../../base/assert.ts';
 import type { Variables } from '../../capabilities/call-context.ts';
 import type { LinkedModules } from '../../capabilities/host-functions.ts';
 import { noVariables } from '../../capabilities/vars.ts';
@@ -13,6 +14,7 @@ import type { CompiledPlugin } from '../protocol.ts';
 import type { FuelCounter } from './fuel-tank.ts';
 import { instantiate } from './instantiate.ts';
 import { KernelMemory } from './kernel-memory.ts';
+import type { Memories } from './memories.ts';
 
 export class GuestInstance {
   readonly plugin: CompiledPlugin;
@@ -28,20 +30,37 @@ export class GuestInstance {
   config: ReadonlyMap<string, string> | undefined;
   usedMs = 0;
   readonly #exports: WebAssembly.Exports;
+  /** The guest's, in order. */
   readonly #memories: readonly WebAssembly.Memory[];
+  readonly #kernelMemory: WebAssembly.Memory;
 
-  private constructor(plugin: CompiledPlugin, exports: WebAssembly.Exports) {
+  /** Throws what V8 throws, a trap included: segments may not fit their memories. */
+  constructor(plugin: CompiledPlugin, functions: LinkedModules, memories: Memories) {
+    const own = plugin.memories.map((type) => memories.take(type));
+    const exports = instantiate(plugin, functions, own);
+    const [kernelMemory, ...guestMemories] = own.toReversed();
+    assert(kernelMemory, 'Every instance has the memory of its kernel');
     this.plugin = plugin;
-    this.kernel = new KernelMemory(exports);
+    this.kernel = new KernelMemory(exports, kernelMemory);
     this.counter = exports[fuelGlobal] as FuelCounter;
     this.#exports = exports;
-    this.#memories = plugin.memories.map((name) => exports[name] as WebAssembly.Memory);
+    this.#memories = guestMemories.toReversed();
+    this.#kernelMemory = kernelMemory;
   }
 
-  /** Rejects with what V8 throws, a trap included: segments may not fit their memories. */
-  static async create(plugin: CompiledPlugin, functions: LinkedModules): Promise<GuestInstance> {
-    const { exports } = instantiate(plugin, functions);
-    return new GuestInstance(plugin, exports);
+  /** Gives its memories back. It must not be used any more. Answers how many bytes of them nobody will use again. */
+  release(memories: Memories): number {
+    this.kernel.reset();
+    const types = this.plugin.memories;
+    let garbageBytes = 0;
+    for (const [index, memory] of this.#memories.entries()) {
+      const type = types[index];
+      const { byteLength } = memory.buffer;
+      if (type === undefined || !memories.giveBack(type, memory)) garbageBytes += byteLength;
+    }
+    const kernelType = types.at(-1);
+    if (kernelType) memories.giveBackZeroed(kernelType, this.#kernelMemory);
+    return garbageBytes;
   }
 
   /** An exported function that takes nothing; lifecycle functions have reserved names. */

@@ -80,9 +80,9 @@ export class HostCaller {
     }
   }
 
-  /** The next check of fuel finds out that the run was stopped; it shall come soon. */
+  /** The guest traps at its next check of fuel; if it ends before, it has been stopped all the same. */
   #stop(tank: FuelTank): never {
-    tank.hurry();
+    tank.stop();
     throw new RunStopped();
   }
 }

@@ -49,38 +49,35 @@ export class Instances {
     this.#clock = clock;
   }
 
-  /** An instance for a call. Rejects with what V8 throws when one is made. */
-  async take(message: CallMessage, plugin: CompiledPlugin): Promise<Taken> {
+  /** An instance for a call. Throws what V8 throws when one is made. */
+  take(message: CallMessage, plugin: CompiledPlugin): Taken {
     const kept = this.#takeKept(message);
     if (kept) return { instance: kept, source: 'REUSED' };
     const prepared = message.profiled ? undefined : this.#takePrepared(message, plugin);
     if (prepared) return { instance: prepared, source: 'PREPARED' };
-    return { instance: await this.#preparation.create(plugin), source: 'CREATED' };
+    return { instance: this.#preparation.create(plugin), source: 'CREATED' };
   }
 
-  /** Keeps the instance of a call that ended well, if the call wishes; else it is garbage, which the answer says. */
-  keep({ instance: wish }: CallMessage, instance: GuestInstance): boolean {
-    if (wish.mode === 'fresh') return false;
+  /** Takes the instance of a call back, and keeps it if it is intact and the call wishes. Answers how many bytes of memory it leaves behind. */
+  giveBack({ instance: wish }: CallMessage, instance: GuestInstance, isIntact: boolean): number {
+    if (!isIntact || wish.mode === 'fresh') return this.#preparation.release(instance);
     if (wish.mode === 'reuse') instance.variables = noVariables();
     instance.usedMs = this.#clock.monotonic();
     const bytes = instance.memoryBytes;
     this.#kept.set(wish.key, { instance, mode: wish.mode, bytes });
     this.#keptBytes += bytes;
     this.#bound();
-    return this.#kept.has(wish.key);
+    return 0;
   }
 
   /**
    * Makes instances ready for calls like this one until there are enough, or a call
    * is on its way. Fails silently: the call that comes makes its own and tells.
    */
-  async prepare(
-    plugin: CompiledPlugin,
-    { limits, warm }: { readonly limits: RunLimits; readonly warm: number },
-  ): Promise<void> {
+  prepare(plugin: CompiledPlugin, { limits, warm }: { readonly limits: RunLimits; readonly warm: number }): void {
     const key = spareKey(plugin, limits);
     while ((this.#prepared.get(key)?.length ?? 0) < warm && this.#makeRoom(key)) {
-      const instance = await this.#preparation.prepare(plugin, limits);
+      const instance = this.#preparation.prepare(plugin, limits);
       if (instance === undefined) return;
       const spares = this.#prepared.get(key) ?? [];
       this.#prepared.set(key, spares);
@@ -92,9 +89,7 @@ export class Instances {
   /** Drops what belongs to a plugin. */
   forget(pluginKey: string): void {
     for (const [key, spares] of this.#prepared) {
-      if (spares[0]?.plugin.key !== pluginKey) continue;
-      this.#preparedCount -= spares.length;
-      this.#prepared.delete(key);
+      if (spares[0]?.plugin.key === pluginKey) this.#dropSpares(key, spares);
     }
     for (const [key, { instance }] of this.#kept) if (instance.plugin.key === pluginKey) this.#drop(key);
     this.#preparation.forget(pluginKey);
@@ -124,9 +119,10 @@ export class Instances {
   #takeKept({ instance: wish, config, pluginKey }: CallMessage): GuestInstance | undefined {
     const kept = wish.mode === 'fresh' ? undefined : this.#kept.get(wish.key);
     if (kept === undefined) return undefined;
-    this.#drop(wish.key);
     const { instance, mode } = kept;
     const isFit = instance.plugin.key === pluginKey && (mode === 'session' || sameConfig(instance.config, config));
+    if (!isFit) this.#drop(wish.key);
+    else this.#forgetKept(wish.key, kept);
     return isFit ? instance : undefined;
   }
 
@@ -153,11 +149,16 @@ export class Instances {
     if (this.#preparedCount < preparedMax) return true;
     for (const [other, spares] of this.#prepared) {
       if (other === key) continue;
-      this.#preparedCount -= spares.length;
-      this.#prepared.delete(other);
+      this.#dropSpares(other, spares);
       return true;
     }
     return false;
+  }
+
+  #dropSpares(key: string, spares: readonly GuestInstance[]): void {
+    this.#preparedCount -= spares.length;
+    this.#prepared.delete(key);
+    for (const spare of spares) this.#preparation.release(spare);
   }
 
   #bound(): void {
@@ -170,7 +171,12 @@ export class Instances {
   #drop(key: string): void {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
-    this.#keptBytes -= kept.bytes;
+    this.#forgetKept(key, kept);
+    this.#preparation.release(kept.instance);
+  }
+
+  #forgetKept(key: string, { bytes }: Kept): void {
+    this.#keptBytes -= bytes;
     this.#kept.delete(key);
   }
 }

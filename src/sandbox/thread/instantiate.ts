@@ -7,23 +7,25 @@
  */
 
 import type { LinkedModules } from '../../capabilities/host-functions.ts';
+import { memoryModule } from '../kernel/kernel.ts';
 import type { CompiledPlugin } from '../protocol.ts';
-
-export interface Instantiated {
-  /** Has no prototype. */
-  readonly exports: WebAssembly.Exports;
-}
 
 /** Without prototypes, so that no guest imports what every object has. */
 const sealed = new WeakMap<LinkedModules, WebAssembly.Imports>();
 
 /**
- * A fresh instance, in which nothing of the guest has run. Throws what V8 throws:
- * a trap if segments do not fit, a LinkError if `functions` lacks something.
+ * The exports, without a prototype, of a fresh instance in which nothing of the
+ * guest has run. `memories` are those that the module imports, in order. Throws what
+ * V8 throws: a trap if segments do not fit, a LinkError if something is lacking.
  */
-export function instantiate({ module }: Pick<CompiledPlugin, 'module'>, functions: LinkedModules): Instantiated {
-  const imports = sealed.get(functions) ?? seal(functions);
-  return new WebAssembly.Instance(module, imports);
+export function instantiate(
+  { module }: Pick<CompiledPlugin, 'module'>,
+  functions: LinkedModules,
+  memories: readonly WebAssembly.Memory[],
+): WebAssembly.Exports {
+  const imports = Object.assign(Object.create(null) as WebAssembly.Imports, sealed.get(functions) ?? seal(functions));
+  imports[memoryModule] = memories as unknown as WebAssembly.Imports[string];
+  return new WebAssembly.Instance(module, imports).exports;
 }
 
 /** Made once for all instances: V8 keeps what it generates for a function as long as it is the same function. */

@@ -8,13 +8,14 @@ import { controlName, type KernelExports } from '../kernel/kernel.ts';
 
 export class KernelMemory implements GuestBlocks {
   readonly #kernel: KernelExports;
+  readonly #memory: WebAssembly.Memory;
 
-  /** `exports` are those of an instance. */
-  constructor(exports: WebAssembly.Exports) {
+  /** `exports` are those of an instance, `memory` is the kernel's. */
+  constructor(exports: WebAssembly.Exports, memory: WebAssembly.Memory) {
+    this.#memory = memory;
     const get = <Name extends keyof KernelExports>(name: Name): KernelExports[Name] =>
       exports[controlName(name)] as unknown as KernelExports[Name];
     this.#kernel = {
-      memory: get('memory'),
       limit: get('limit'),
       output_offset: get('output_offset'),
       output_length: get('output_length'),
@@ -79,6 +80,6 @@ export class KernelMemory implements GuestBlocks {
   }
 
   #bytes(address: bigint, length: bigint): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#kernel.memory.buffer as ArrayBuffer, Number(address), Number(length));
+    return new Uint8Array(this.#memory.buffer as ArrayBuffer, Number(address), Number(length));
   }
 }

@@ -19,7 +19,7 @@ import { errorData } from '../refusal.ts';
 import { runCall } from './call.ts';
 import type { CallServices } from './call-services.ts';
 import { eventSink } from './event-sink.ts';
-import { countGarbage } from './garbage.ts';
+import { countGarbage, isMuchGarbage } from './garbage.ts';
 import { keepStackFrames } from './guest-stack.ts';
 import { HostCaller } from './host-caller.ts';
 import { Instances } from './instances.ts';
@@ -48,11 +48,11 @@ function post(message: FromSandbox, transfer: readonly ArrayBuffer[] = []): void
   port.postMessage(message, transfer);
 }
 
-async function answer(message: CallMessage): Promise<void> {
+function answer(message: CallMessage): void {
   const plugin = pluginOf(message);
   let garbageBytes = controlBlock.meters.memoryPeakBytes;
   try {
-    const result = await runCall(message, plugin, { services, instances });
+    const result = runCall(message, plugin, { services, instances });
     const { outcome, timings, profile } = result;
     garbageBytes = result.garbageBytes;
     const transfer = outcome.name === 'OK' ? [outcome.output.buffer as ArrayBuffer] : [];
@@ -62,22 +62,20 @@ async function answer(message: CallMessage): Promise<void> {
     controlBlock.callOver();
     post({ type: 'failed', error: errorData(error) });
   }
+  prepareNext(plugin, message);
   // Later, because until this function has returned the instance may still be reachable.
-  systemClock.after(0, () => {
-    countGarbage(garbageBytes);
-    void prepareNext(plugin, message);
-  });
+  if (isMuchGarbage(garbageBytes)) systemClock.after(0, () => countGarbage(garbageBytes));
 }
 
-async function prepareNext(plugin: CompiledPlugin, { limits, instance }: CallMessage): Promise<void> {
+function prepareNext(plugin: CompiledPlugin, { limits, instance }: CallMessage): void {
   if (instance.mode !== 'session' && !controlBlock.isCallPending) {
-    await instances.prepare(plugin, { limits, warm: instance.warm });
+    instances.prepare(plugin, { limits, warm: instance.warm });
   }
 }
 
-async function warm(message: WarmMessage): Promise<void> {
+function warm(message: WarmMessage): void {
   const plugin = pluginOf(message);
-  await instances.prepare(plugin, message);
+  instances.prepare(plugin, message);
   post({ type: 'warmed', counts: instances.counts(plugin.key) });
 }
 
@@ -101,14 +99,14 @@ function sweepLater(): void {
 }
 
 keepStackFrames();
-await runCall(warmUpCall(warmUp), warmUp, { services, instances });
+runCall(warmUpCall(warmUp), warmUp, { services, instances });
 port.on('message', (message: ToSandbox) => {
   switch (message.type) {
     case 'call':
-      void answer(message);
+      answer(message);
       return;
     case 'warm':
-      void warm(message);
+      warm(message);
   }
 });
 sweepLater();

@@ -12,6 +12,7 @@ import type { CallServices } from './call-services.ts';
 import { FuelTank } from './fuel-tank.ts';
 import { GuestInstance } from './guest-instance.ts';
 import { kernelBytesMax } from './kernel-room.ts';
+import { Memories } from './memories.ts';
 
 /** Fuel that lifecycle functions may use ahead: some 10 to 25 ms. What needs more waits for its call. */
 export const fuelAheadMax = 50_000_000;
@@ -20,6 +21,7 @@ const unfitMax = 1_000;
 
 export class Preparation {
   readonly #services: CallServices;
+  readonly #memories = new Memories();
   /** Keys of plugins whose lifecycle functions ask the host, fail, or take long. */
   readonly #unfit = new Set<string>();
 
@@ -27,21 +29,35 @@ export class Preparation {
     this.#services = services;
   }
 
-  /** Rejects with what V8 throws. */
-  create(plugin: CompiledPlugin): Promise<GuestInstance> {
-    return GuestInstance.create(plugin, this.#services.running.imports);
+  /** Throws what V8 throws. */
+  create(plugin: CompiledPlugin): GuestInstance {
+    return new GuestInstance(plugin, this.#services.running.imports, this.#memories);
   }
 
   /** Undefined if there shall be none: a call is on its way, or none can be made. */
-  async prepare(plugin: CompiledPlugin, limits: RunLimits): Promise<GuestInstance | undefined> {
+  prepare(plugin: CompiledPlugin, limits: RunLimits): GuestInstance | undefined {
     const { control } = this.#services;
     if (control.isCallPending) return undefined;
-    const instance = await this.create(plugin).catch(() => undefined);
+    const instance = this.#tryCreate(plugin);
     if (instance === undefined || plugin.lifecycle.length === 0 || this.#unfit.has(plugin.key)) return instance;
     if (this.#runAhead(instance, limits)) return instance;
+    this.release(instance);
     if (control.isCallPending) return undefined;
     this.#noteUnfit(plugin.key);
-    return await this.create(plugin).catch(() => undefined);
+    return this.#tryCreate(plugin);
+  }
+
+  /** The instance will not be used any more. Answers how many bytes of memory it leaves behind. */
+  release(instance: GuestInstance): number {
+    return instance.release(this.#memories);
+  }
+
+  #tryCreate(plugin: CompiledPlugin): GuestInstance | undefined {
+    try {
+      return this.create(plugin);
+    } catch {
+      return undefined;
+    }
   }
 
   forget(pluginKey: string): void {

@@ -17,8 +17,8 @@ import type { FunctionPlaces } from './places.ts';
 /** How many of each the guest has; what the host module has comes behind them. */
 export type GuestCounts = Readonly<Record<Exclude<IndexSpace, 'function'>, number>>;
 
-/** Sections to which the host module adds; exports are the merger's. */
-export type SharedSection = Exclude<SectionName, 'custom' | 'export' | 'start' | 'tag' | 'dataCount'>;
+/** Sections to which the host module adds; exports and memories are the merger's. */
+export type SharedSection = Exclude<SectionName, 'custom' | 'export' | 'start' | 'tag' | 'dataCount' | 'memory'>;
 
 const functionKind = externKinds.indexOf('function');
 const segmentForms = { passive: 1, explicit: 2, expressions: 4 } as const;
@@ -47,7 +47,6 @@ export class HostContents {
   of(name: SharedSection): Appended {
     switch (name) {
       case 'type':
-      case 'memory':
         return this.#entries(name, (reader, to) => to.copy(reader.bytes, reader.offset, (reader.offset = reader.end)));
       case 'import':
         return listed(this.#places.hostImports, (index, to) => this.#writeImport(index, to));

@@ -15,8 +15,17 @@ import { type FunctionMoves, rewriteNames } from '../name-section.ts';
 import { functionNameOf } from '../names.ts';
 import type { ByteReader } from '../reader.ts';
 import { inOrder } from '../section-writer.ts';
-import { type ImportEntry, readElements, readGlobals, readImports, readTables, readTypes } from '../sections.ts';
-import { createContext, type DecodeContext, externKinds } from '../types.ts';
+import {
+  type ImportEntry,
+  type MemoryEntry,
+  readElements,
+  readGlobals,
+  readImports,
+  readMemories,
+  readTables,
+  readTypes,
+} from '../sections.ts';
+import { createContext, type DecodeContext, externKinds, type MemoryType } from '../types.ts';
 import { ByteWriter } from '../writer.ts';
 import { type MovedCode, moveGuestCode } from './guest-code.ts';
 import { type GuestCounts, HostContents, type SharedSection } from './host-contents.ts';
@@ -33,6 +42,8 @@ export interface MergeOptions {
   readonly guestExports: readonly Pick<ExportInfo, 'name' | 'kind' | 'index'>[];
   /** Exports of the host module that the merged module has, and the names that it gives them. */
   readonly hostExports: readonly { readonly name: string; readonly as: string }[];
+  /** Module name under which the merged module imports its memories, by their indices, instead of defining them. */
+  readonly memoryModule: string;
 }
 
 /** The names by which a function is imported. */
@@ -45,6 +56,8 @@ export interface MergedModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The functions that it imports, in the order of their indices. */
   readonly imports: readonly FunctionImport[];
+  /** The memories that it imports, the guest's first, in the order of their indices. */
+  readonly memories: readonly MemoryType[];
   /** Index of the first function that the guest defines. */
   readonly firstFunction: number;
   /** From positions in the merged code to those in the guest's as it was given. */
@@ -73,6 +86,8 @@ class Merger {
   readonly #counts: GuestCounts;
   readonly #places: FunctionPlaces;
   readonly #added: HostContents;
+  /** Those that the guest defines, and behind them the host module's. */
+  readonly #memories: readonly (MemoryEntry & { readonly bytes: Uint8Array })[];
   readonly #writer = new ByteWriter();
 
   constructor(guest: Uint8Array, host: HostModule, options: MergeOptions) {
@@ -94,6 +109,12 @@ class Merger {
       needed: needed.map(({ index }) => index),
     });
     this.#added = new HostContents(host, this.#places, this.#counts);
+    const own = this.#read('memory', (reader) => readMemories(reader, this.#context)) ?? [];
+    const added = host.read('memory', (reader) => readMemories(reader, createContext())) ?? [];
+    this.#memories = [
+      ...own.map((entry) => ({ ...entry, bytes: guest })),
+      ...added.map((entry) => ({ ...entry, bytes: host.bytes })),
+    ];
   }
 
   merge(): MergedModule {
@@ -112,6 +133,7 @@ class Merger {
     return {
       bytes: this.#writer.finish(),
       imports: imports.map(({ module, name }) => ({ module, name })),
+      memories: this.#memories.map(({ type }) => type),
       firstFunction: firstDefined,
       offsets: code.offsets.finish(this.#places.guestImported, codeStart, codeStart + code.bodies.length),
     };
@@ -143,6 +165,8 @@ class Merger {
           return section && this.#writeStart(section);
         case 'tag':
           return section && this.#writer.copy(this.#guest, section.start, section.end);
+        case 'memory':
+          return;
         case 'dataCount':
           return this.#writeDataCount(section);
         case 'code':
@@ -157,13 +181,29 @@ class Merger {
 
   /** Writes the guest's entries of a section and those of the host module behind them. */
   #writeShared(name: SharedSection, section: Section | undefined): void {
+    if (name === 'import') return this.#writeImports();
     const { count, bytes } = this.#added.of(name);
     const content = new ByteWriter();
-    const own = name === 'import' ? this.#writeKeptImports(content) : this.#writeOwn(name, section, content);
+    const own = this.#writeOwn(name, section, content);
     if (own + count === 0) return;
     const head = new ByteWriter().unsigned(own + count).finish();
     this.#writer.byte(sectionIds[name]).unsigned(head.length + content.length + bytes.length);
     this.#writer.bytes(head).bytes(content.finish()).bytes(bytes);
+  }
+
+  /** The functions that are left to import, and all memories: imported ones have the same indices. */
+  #writeImports(): void {
+    const { count, bytes } = this.#added.of('import');
+    const content = new ByteWriter();
+    const kept = this.#writeKeptImports(content);
+    content.bytes(bytes);
+    for (const [index, { bytes: source, start, end }] of this.#memories.entries()) {
+      content.name(this.#options.memoryModule).name(String(index)).byte(externKinds.indexOf('memory'));
+      content.copy(source, start, end);
+    }
+    const total = kept + count + this.#memories.length;
+    if (total === 0) return;
+    this.#writer.section(sectionIds.import, (section) => section.unsigned(total).bytes(content.finish()));
   }
 
   #writeKeptImports(to: ByteWriter): number {

@@ -310,6 +310,42 @@ describe('Tenants', () => {
   });
 });
 
+describe('Short calls', () => {
+  test('run no more at once than they should, though threads are idle', async () => {
+    const { pool } = await start({ threadsMin: 4, threadsMax: 4, shortCallsMax: 2 });
+    const held = [await pool.lease(callOf('a'), never), await pool.lease(callOf('b'), never)];
+    const third = pool.lease(callOf('c'), never);
+    await settled();
+    expect(pool.stats()).toMatchObject({ idle: 2, waiting: 1 });
+    release(...held.slice(0, 1));
+    expect((await third).sandbox).toBe(held[0]?.sandbox);
+    release(await third, ...held.slice(1));
+  });
+
+  test('that turn out to be long keep nobody waiting, and threads are started as needed', async () => {
+    const { pool, clock } = await start({ threadsMin: 2, threadsMax: 6, shortCallsMax: 2 });
+    const held = await Promise.all(['a', 'b'].map((tenant) => pool.lease(callOf(tenant), never)));
+    const waiting = ['c', 'd', 'e'].map((tenant) => pool.lease(callOf(tenant), never));
+    await settled();
+    expect(pool.stats()).toMatchObject({ busy: 2, waiting: 3 });
+    for (let look = 0; look < 3; look++) await clock.advance(2);
+    held.push(...(await Promise.all(waiting)));
+    expect(pool.stats()).toMatchObject({ busy: 5, waiting: 0 });
+    release(...held);
+    await pool[Symbol.asyncDispose]();
+    expect(clock.timers).toBe(0);
+  });
+
+  test('are not counted while they wait for calls of their own', async () => {
+    const { pool } = await start({ threadsMin: 2, threadsMax: 2, shortCallsMax: 1 });
+    const outer = await pool.lease(callOf('a'), never);
+    using _block = outer.block();
+    using inner = await pool.lease(callOf('a', { isNested: true }), never);
+    expect(inner.queueMs).toBe(0);
+    release(outer);
+  });
+});
+
 describe('A call that waits for a call of its own', () => {
   const nested = callOf('tenant', { isNested: true });
 
@@ -327,15 +363,45 @@ describe('A call that waits for a call of its own', () => {
     release(await other);
   });
 
-  test('is refused when as many wait so as there may be threads', async () => {
-    const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
-    const outer = await pool.lease(anyCall, never);
-    const blocks = [outer.block()];
-    const inner = await pool.lease(nested, never);
-    blocks.push(inner.block());
-    await refusal(pool.lease(nested, never), { reason: 'QUEUE_FULL' });
+  test('leaves the room to calls of its kind, so that those of all others can end', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 2 });
+    const outer = [await pool.lease(anyCall, never), await pool.lease(anyCall, never)];
+    const later = [pool.lease(anyCall, never), pool.lease(callOf('other'), never)];
+    const blocks = outer.map((lease) => lease.block());
+    await settled();
+    expect(pool.stats()).toMatchObject({ busy: 2, waiting: 2 });
+    const inner = [await pool.lease(nested, never), await pool.lease(nested, never)];
+    release(...inner);
     for (const block of blocks) block[Symbol.dispose]();
-    release(inner, outer);
+    expect(pool.stats()).toMatchObject({ idle: 2, busy: 2, waiting: 2 });
+    release(...outer);
+    release(...(await Promise.all(later)));
+  });
+
+  test('is refused when four times as many wait so as there may be threads', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1 });
+    const leases = [await pool.lease(anyCall, never)];
+    const blocks: Disposable[] = [];
+    for (let depth = 0; depth < 4; depth++) {
+      blocks.push(...leases.slice(-1).map((lease) => lease.block()));
+      leases.push(await pool.lease(nested, never));
+    }
+    blocks.push(...leases.slice(-1).map((lease) => lease.block()));
+    await refusal(pool.lease(nested, never), { reason: 'QUEUE_FULL', message: expect.stringContaining('at most 4') });
+    for (const block of blocks) block[Symbol.dispose]();
+    release(...leases);
+  });
+
+  test('that is not nested itself waits in line however many wait so', async () => {
+    const { pool } = await start({ threadsMin: 1, threadsMax: 1, queueMax: 2 });
+    const leases = [await pool.lease(anyCall, never)];
+    const blocks = leases.map((lease) => [lease.block(), lease.block(), lease.block()]).flat();
+    const next = pool.lease(callOf('other'), never);
+    await settled();
+    expect(pool.stats()).toMatchObject({ waiting: 1 });
+    for (const block of blocks) block[Symbol.dispose]();
+    release(...leases);
+    release(await next);
   });
 });
 

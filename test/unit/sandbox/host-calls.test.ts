@@ -14,11 +14,17 @@ const asking = guest(`(data (i32.const 0) "name")
           (local.set $i (i64.add (local.get $i) (i64.const 1)))
           (br $next))))
     (call $output (local.get $block)))
+  (func (export "once")
+    (drop (call $secret_get (call $block (i32.const 0) (i32.const 4)))))
+  (data (i32.const 16) "{\\22url\\22:\\22http://a/\\22}")
+  (func (export "request")
+    (call $output (call $http_request (call $block (i32.const 16) (i32.const 19)) (i64.const 0))))
   (func (export "catching")
     (try (do (drop (call $secret_get (call $block (i32.const 0) (i32.const 4))))) (catch_all))
     (loop (br 0)))`).replace(
   '(import "extism:host/user" "progress"',
-  '(import "extism:host/user" "secret_get" (func $secret_get (param i64) (result i64))) (import "extism:host/user" "progress"',
+  `(import "extism:host/user" "secret_get" (func $secret_get (param i64) (result i64)))
+   (import "extism:host/env" "http_request" (func $http_request (param i64 i64) (result i64))) (import "extism:host/user" "progress"`,
 );
 
 const grant = { secrets: ['name'] };
@@ -95,6 +101,20 @@ describe('A host call that the main thread answers', () => {
     expect(outcome.usage.hostCalls).toBe(1);
     expect(sandbox.state).toBe('idle');
     await expectSound(sandbox);
+  });
+
+  test('that is cut short ends the run as it was stopped, even if the guest does nothing more', async () => {
+    for (const functionName of ['once', 'request']) {
+      const { outcome } = await runIn(sandbox, asking, {
+        functionName,
+        grant,
+        stopAfterMs: 20,
+        answer: () => new Promise(() => {}),
+      });
+      expect(kindOf(outcome)).toBe('TIMEOUT');
+      expect(sandbox.state).toBe('idle');
+      await expectSound(sandbox);
+    }
   });
 
   test('that is answered too late does not answer the next one', async () => {

@@ -46,7 +46,7 @@ async function call(plugin: CompiledPlugin | string, options: CallOptions & Comp
     host: new HostCaller({ control, answers: undefined, post: () => {} }),
   };
   const instances = new Instances(new Preparation(services), systemClock);
-  const result = await runCall(
+  const result = runCall(
     { ...asked, type: 'call', pluginKey: compiled.key, forget: undefined, input: new Uint8Array(input), profiled },
     compiled,
     { services, instances },

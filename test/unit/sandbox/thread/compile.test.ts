@@ -4,8 +4,9 @@ import { ExecError } from '../../../../src/model/exec-error.ts';
 import { wasmPageBytes } from '../../../../src/model/limits.ts';
 import type { Reason } from '../../../../src/model/reasons.ts';
 import { importPrices } from '../../../../src/sandbox/import-prices.ts';
-import { controlName, kernelControls } from '../../../../src/sandbox/kernel/kernel.ts';
+import { controlName, memoryModule, kernelControls } from '../../../../src/sandbox/kernel/kernel.ts';
 import type { CompiledPlugin } from '../../../../src/sandbox/protocol.ts';
+import { createMemory } from '../../../../src/sandbox/thread/memories.ts';
 import { analyseModule, compileModule } from '../../../../src/sandbox/thread/compile.ts';
 import { publishedFunctionIndex } from '../../../../src/wasm/merge/code-origin.ts';
 import { modulePolicyDefault } from '../../../../src/wasm/policy.ts';
@@ -113,7 +114,7 @@ describe('analyseModule', () => {
     expect(problems).toEqual([]);
     if (what === 'the kernel’s memory') {
       // It gets a memory of its own, as for every imported memory.
-      expect(composed?.memories).toEqual(['caisson:memory0']);
+      expect(composed?.memories).toMatchObject([{ minPages: 1 }, { minPages: 2, maxPages: 2048 }]);
       return;
     }
     expect(composed).toBeUndefined();
@@ -192,11 +193,15 @@ describe('compileModule', () => {
     const bytes = wat(text);
     return compileModule({ bytes, memoryBytes, policy }, digestOf(bytes));
   };
-  const fuelOf = ({ module, imports }: CompiledPlugin): bigint => {
+  const fuelOf = ({ module, imports, memories }: CompiledPlugin): bigint => {
     const functions: Record<string, Record<string, () => bigint>> = {};
     for (const entry of imports) (functions[entry.module] ??= {})[entry.name] = () => 0n;
     const host = new FuelHost();
-    const instance = new WebAssembly.Instance(module, host.imports(functions));
+    const linked = {
+      ...host.imports(functions),
+      [memoryModule]: Object.fromEntries(memories.map(createMemory).entries()),
+    };
+    const instance = new WebAssembly.Instance(module, linked);
     host.attach(instance);
     (instance.exports[controlName('limit')] as WebAssembly.Global<'i64'>).value = 1n << 20n;
     (instance.exports['run'] as () => unknown)();
@@ -205,7 +210,7 @@ describe('compileModule', () => {
   const exportsOf = (module: WebAssembly.Module): readonly string[] =>
     WebAssembly.Module.exports(module).map(({ name }) => name);
 
-  test('gives a module that exports what can be executed, lifecycle and memories, and else only what the host needs', () => {
+  test('gives a module that exports what can be executed and lifecycle, and else only what the host needs', () => {
     const plugin = compile(`(module (memory 1) (start $s) (func $s)
       (func (export "_initialize")) (func (export "nothing")) (func (export "code") (result i32) (i32.const 0))
       (func (export "wide") (result i64) (i64.const 0)) (func (export "taking") (param i32))
@@ -214,7 +219,6 @@ describe('compileModule', () => {
       'caisson:_initialize',
       'nothing',
       'code',
-      'caisson:memory0',
       'caisson:start',
       'caisson:fuel',
       'caisson:grow_failed',
@@ -222,7 +226,7 @@ describe('compileModule', () => {
     ]);
     expect(plugin).toMatchObject({
       lifecycle: ['caisson:start', 'caisson:_initialize'],
-      memories: ['caisson:memory0'],
+      memories: [{ minPages: 1 }, { minPages: 2, maxPages: 2048 }],
     });
   });
 
@@ -235,9 +239,12 @@ describe('compileModule', () => {
       { module: 'caisson:meter', name: 'refuel' },
       { module: 'caisson:host', name: 'config_get' },
     ]);
-    expect(WebAssembly.Module.imports(plugin.module).map(({ module, name }) => ({ module, name }))).toEqual(
-      plugin.imports,
-    );
+    const imported = WebAssembly.Module.imports(plugin.module);
+    const functions = imported.filter(({ kind }) => kind === 'function');
+    expect(functions.map(({ module, name }) => ({ module, name }))).toEqual(plugin.imports);
+    expect(imported.filter((entry) => !functions.includes(entry))).toEqual([
+      { module: memoryModule, name: '0', kind: 'memory' },
+    ]);
     expect(compile('(module)').imports).toEqual([{ module: 'caisson:meter', name: 'refuel' }]);
   });
 

@@ -1,6 +1,5 @@
 /** Instances of real modules, guest and kernel as one, with host functions as a thread has them. */
 
-import { createPlugin } from '@extism/extism';
 import { describe, expect, test } from 'vitest';
 import {
   CallFamilies,
@@ -9,12 +8,14 @@ import {
   linkedFunctions,
 } from '../../../../src/capabilities/host-functions.ts';
 import { kernelModule, userModule } from '../../../../src/model/capability.ts';
-import { controlName, hostModule, kernelControls } from '../../../../src/sandbox/kernel/kernel.ts';
+import { hostModule, kernelControls } from '../../../../src/sandbox/kernel/kernel.ts';
 import { KernelMemory } from '../../../../src/sandbox/thread/kernel-memory.ts';
-import { type Instantiated, instantiate } from '../../../../src/sandbox/thread/instantiate.ts';
+import { instantiate as instantiateWith } from '../../../../src/sandbox/thread/instantiate.ts';
+import { createMemory } from '../../../../src/sandbox/thread/memories.ts';
+import type { CompiledPlugin } from '../../../../src/sandbox/protocol.ts';
 import { meterModule, refuelName } from '../../../../src/wasm/metering/reserved.ts';
 import { modulePolicyDefault } from '../../../../src/wasm/policy.ts';
-import { compileBytes, compileText, echoGuest, guest } from '../../../helpers/sandbox.ts';
+import { compileBytes, compileText, guest } from '../../../helpers/sandbox.ts';
 import { wat } from '../../../helpers/wat.ts';
 import { fakeCall, fakeGrant } from '../../capabilities/fakes.ts';
 
@@ -32,6 +33,18 @@ function functionsWith(kernelHost: Overrides = {}, user: Overrides = {}): Linked
     [userModule]: { ...modules[userModule], ...user },
     [meterModule]: { [refuelName]: () => plenty },
   };
+}
+
+interface Instantiated {
+  readonly exports: WebAssembly.Exports;
+  /** The guest's, and last the kernel's. */
+  readonly memories: readonly WebAssembly.Memory[];
+}
+
+/** With memories of its own. */
+function instantiate(plugin: Pick<CompiledPlugin, 'module' | 'memories'>, functions: LinkedModules): Instantiated {
+  const memories = plugin.memories.map(createMemory);
+  return { exports: instantiateWith(plugin, functions, memories), memories };
 }
 
 function instanceOf(text: string, functions: LinkedModules = functionsWith()): Instantiated {
@@ -61,14 +74,13 @@ describe('instantiate', () => {
     expect(seen).toEqual([[5n], [0.5, 6n, 7n]]);
   });
 
-  test('makes instances that share nothing, the kernel’s memory included', () => {
+  test('makes instances that share nothing', () => {
     const body = `(global $n (mut i32) (i32.const 0))
       (func (export "run") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n))`;
     const plugin = compileText(guest(body));
     const functions = functionsWith();
     const [first, second] = [instantiate(plugin, functions), instantiate(plugin, functions)];
     expect([call(first), call(first), call(second)]).toEqual([1, 2, 1]);
-    expect(first.exports[controlName('memory')]).not.toBe(second.exports[controlName('memory')]);
   });
 
   test('calls no lifecycle function and no start function by itself', () => {
@@ -81,18 +93,19 @@ describe('instantiate', () => {
   });
 
   test('needs no more host functions than the plugin says that it imports', () => {
-    const { module, imports } = compileText(
+    const plugin = compileText(
       `(module (import "extism:host/env" "log_info" (func $log (param i64))) (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
         (import "extism:host/user" "progress" (func $progress (param f64 i64 i64)))
         (func (export "run") (call $log (call $alloc (i64.const 0)))))`,
     );
+    const { imports } = plugin;
     const functions: Record<string, Record<string, LinkedFunction>> = {};
     for (const { module, name } of imports) (functions[module] ??= {})[name] = () => plenty;
     expect(imports.map(({ name }) => name).toSorted()).toEqual(['kernel_exhausted', 'log_info', 'progress', 'refuel']);
-    expect(call(instantiate({ module }, functions))).toBeUndefined();
+    expect(call(instantiate(plugin, functions))).toBeUndefined();
     for (const { module: from, name } of imports) {
       const { [name]: _missing, ...rest } = functions[from] ?? {};
-      expect(() => instantiate({ module }, { ...functions, [from]: rest })).toThrow(WebAssembly.LinkError);
+      expect(() => instantiate(plugin, { ...functions, [from]: rest })).toThrow(WebAssembly.LinkError);
     }
   });
 
@@ -112,8 +125,8 @@ describe('instantiate', () => {
 });
 
 describe('A merged module', () => {
-  const pages = ({ exports }: Instantiated, names: readonly string[]): readonly number[] =>
-    names.map((name) => (exports[name] as WebAssembly.Memory).buffer.byteLength / 65_536);
+  const pages = ({ memories }: Instantiated): readonly number[] =>
+    memories.map((memory) => memory.buffer.byteLength / 65_536);
 
   test.each([
     ['no memory', '', []],
@@ -132,33 +145,9 @@ describe('A merged module', () => {
     const memoryBytes = sizes.reduce((sum, size) => sum + size * 65_536, 0);
     const plugin = compileText(text, { memoryBytes, policy: { ...modulePolicyDefault, allowedFeatures } });
     const instance = instantiate(plugin, functionsWith());
-    const kernel = new KernelMemory(instance.exports);
+    const kernel = new KernelMemory(instance.exports, instance.memories.at(-1) as WebAssembly.Memory);
     kernel.setLimit(1_000);
     expect(call(instance)).toBe(7);
-    expect(pages(instance, plugin.memories)).toEqual(sizes);
-    expect(pages(instance, [controlName('memory')])).toEqual([2]);
-  });
-
-  test('is one that Extism loads, too, as its only module', async () => {
-    const { module } = compileText(echoGuest);
-    const plugin = await createPlugin(
-      { wasm: [{ module, name: 'main' }] },
-      { useWasi: false, functions: boundFunctions() },
-    );
-    const { exports } = await plugin.getInstance();
-    expect((exports['run'] as () => number)()).toBe(0);
-    await plugin.close();
+    expect(pages(instance)).toEqual([...sizes, 2]);
   });
 });
-
-/** Extism hands every function a context first. */
-function boundFunctions(): Record<string, Record<string, (...values: unknown[]) => never>> {
-  const bound: Record<string, Record<string, (...values: unknown[]) => never>> = {};
-  for (const [name, members] of Object.entries(functionsWith())) {
-    const entries = Object.entries(members).map(([member, fn]) => {
-      return [member, (_context: unknown, ...values: unknown[]) => fn(...values) as never] as const;
-    });
-    bound[name] = Object.fromEntries(entries);
-  }
-  return bound;
-}

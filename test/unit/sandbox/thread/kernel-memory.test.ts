@@ -8,6 +8,7 @@ function setUp(limit = 1 << 20) {
   const { exports } = new WebAssembly.Instance(kernelModule(), { 'caisson:host': host });
   const kernel = new KernelMemory(
     Object.fromEntries(kernelControls.map(({ name, as }) => [as, exports[name] as WebAssembly.ExportValue])),
+    exports['memory'] as WebAssembly.Memory,
   );
   kernel.setLimit(limit);
   const guest = exports as unknown as {

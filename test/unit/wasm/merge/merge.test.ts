@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { inspectModule } from '../../../../src/wasm/inspect.ts';
 import { functionNameOf } from '../../../../src/wasm/names.ts';
 import { rewriteModule } from '../../../../src/wasm/rewrite.ts';
+import { memoryModule } from '../../../helpers/memories.ts';
 import { wat } from '../../../helpers/wat.ts';
 import { body, moduleOf, type Part, problemOf, section } from '../bytes.ts';
 import { instantiate, memoryOf, merge } from './merging.ts';
@@ -51,7 +52,7 @@ describe('mergeModules', () => {
 
   test('leaves out functions and imports that neither the guest nor the host needs', () => {
     const merged = merge('(module (func (export "run")))', store);
-    expect(inspectModule(merged.bytes)).toMatchObject({ imports: [], sizes: { functions: 1 } });
+    expect(inspectModule(merged.bytes)).toMatchObject({ imports: [{ kind: 'memory' }], sizes: { functions: 1 } });
     const stopping = merge('(module (import "host" "stop" (func $stop)) (func (export "run") (call $stop)))', store);
     expect(stopping.imports).toEqual([{ module: 'outside', name: 'never' }]);
     expect(inspectModule(stopping.bytes).sizes.functions).toBe(2);
@@ -175,7 +176,7 @@ describe('What the host module has', () => {
   const results = [0x61, 0x77, 0x65 + 7, 2, 5, 6, 6, 5, 4, 0x61];
 
   test('is what the text says, unmerged', () => {
-    const exports = instantiate({ bytes: wat(rich) });
+    const exports = instantiate({ bytes: wat(rich), memories: [] });
     expect(names.map((name) => exports[name]?.())).toEqual(results);
   });
 
@@ -366,16 +367,17 @@ describe('A merged guest that was rewritten', () => {
       (func (export "grow") (param i32) (result i32) (memory.grow 0 (local.get 0)))
       (func (export "put") (call $put (i32.const 1) (i32.const 1))))`;
     const { bytes, memories } = merged(text, 10 * 65_536);
-    const { memories: types, imports } = inspectModule(bytes);
-    expect(imports).toEqual([]);
-    expect(types.map(({ minPages, maxPages, is64 }) => [minPages, maxPages, is64])).toEqual([
+    const { imports } = inspectModule(bytes);
+    expect(imports.map(({ module, name, kind }) => [module, name, kind])).toEqual(
+      [0, 1, 2, 3].map((index) => [memoryModule, String(index), 'memory']),
+    );
+    expect(memories.map(({ minPages, maxPages, is64 }) => [minPages, maxPages, is64])).toEqual([
       [1, 3, false],
       [2, 4, false],
       [1, 3, true],
       [1, undefined, false],
     ]);
-    expect(memories.map(({ name }) => name)).toEqual(['caisson:memory0', 'caisson:memory1', 'caisson:memory2']);
-    const exports = instantiate({ bytes });
+    const exports = instantiate({ bytes, memories });
     expect([exports['grow']?.(2), exports['grow']?.(1)]).toEqual([1, -1]);
     exports['put']?.();
     expect([memoryOf(exports, 'caisson:memory0')[1], memoryOf(exports, 'host:memory')[1]]).toEqual([0, 1]);

@@ -2,6 +2,7 @@
 
 import { inspectModule } from '../../../../src/wasm/inspect.ts';
 import { type MergedModule, type MergeOptions, mergeModules } from '../../../../src/wasm/merge/merge.ts';
+import { memoryModule, withMemories } from '../../../helpers/memories.ts';
 import { wat, watWithNames } from '../../../helpers/wat.ts';
 
 export type Text = string | Uint8Array;
@@ -17,6 +18,7 @@ export function merge(guest: Text, host: Text, options: MergingOptions = {}): Me
   const [guestBytes, hostBytes] = [bytesOf(guest), bytesOf(host)];
   return mergeModules(guestBytes, hostBytes, {
     moduleName: 'host',
+    memoryModule,
     importable: options.importable ?? new Set(inspectModule(hostBytes).exports.map(({ name }) => name)),
     guestExports: inspectModule(guestBytes).exports,
     hostExports: options.hostExports ?? [],
@@ -25,8 +27,12 @@ export function merge(guest: Text, host: Text, options: MergingOptions = {}): Me
 
 export type Exports = Readonly<Record<string, (...values: unknown[]) => unknown>>;
 
-export function instantiate(merged: Pick<MergedModule, 'bytes'>, imports: WebAssembly.Imports = {}): Exports {
-  return new WebAssembly.Instance(new WebAssembly.Module(merged.bytes), imports).exports as unknown as Exports;
+export function instantiate(
+  merged: Pick<MergedModule, 'bytes' | 'memories'>,
+  imports: WebAssembly.Imports = {},
+): Exports {
+  return new WebAssembly.Instance(new WebAssembly.Module(merged.bytes), withMemories(merged.memories, imports))
+    .exports as unknown as Exports;
 }
 
 export function memoryOf(exports: Exports, name: string): Uint8Array {
