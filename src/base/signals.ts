@@ -5,6 +5,8 @@
 
 export interface SignalLink extends Disposable {
   readonly signal: AbortSignal;
+  /** Aborts the signal, and no source. */
+  abort(reason: unknown): void;
 }
 
 /** A signal that aborts with the reason of whichever source aborts first. Dispose it when the work is done. */
@@ -18,7 +20,8 @@ export function linkSignals(...sources: readonly AbortSignal[]): SignalLink {
   const dispose = (): void => {
     for (const source of sources) source.removeEventListener('abort', onAbort);
   };
-  return { signal: linked.signal, [Symbol.dispose]: dispose };
+  const abort = (reason: unknown): void => linked.abort(reason);
+  return { signal: linked.signal, abort, [Symbol.dispose]: dispose };
 }
 
 /** Calls `listener` when the signal aborts, at once if it has aborted already. Dispose it to stop listening. */

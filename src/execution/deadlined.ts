@@ -1,7 +1,6 @@
 /** Decorator: stops a run that lasts longer than its limit. The wait before the run does not count. */
 
 import type { Clock } from '../base/clock.ts';
-import { linkSignals } from '../base/signals.ts';
 import { AbortReason } from '../model/abort-reason.ts';
 import type { Executor, PreparedAction } from '../model/execution.ts';
 
@@ -9,17 +8,14 @@ import type { Executor, PreparedAction } from '../model/execution.ts';
 export function deadlined(inner: Executor, clock: Clock): Executor {
   return {
     async execute(action, context) {
-      const deadline = new AbortController();
-      using stop = linkSignals(context.signal, deadline.signal);
       using timers = new DisposableStack();
       // A report that comes late, after the end, must start no timer any more.
       const start = (): void => {
         if (timers.disposed) return;
-        timers.use(clock.after(action.limits.timeoutMs, () => deadline.abort(timedOut(action))));
+        timers.use(clock.after(action.limits.timeoutMs, () => context.stop(timedOut(action))));
       };
       return await inner.execute(action, {
         ...context,
-        signal: stop.signal,
         report: (event) => {
           if (event.type === 'stage') start();
           context.report(event);

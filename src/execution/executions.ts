@@ -45,6 +45,8 @@ export interface ExecutionsOptions {
   readonly grants: GrantSource;
   readonly clock: Clock;
   readonly log: Log;
+  /** Makes the identifiers of executions, which must sort by time; default timeOrderedId. */
+  readonly newId?: (nowMs: number) => string;
   /** How long running executions may go on once this is disposed; default 10 s. */
   readonly graceMs?: number;
   /** Bounds of what is remembered, where they differ from the defaults. */
@@ -152,9 +154,10 @@ export class Executions implements AsyncDisposable {
   }
 
   #factsOf(action: PreparedAction): ExecutionFacts {
-    const createdMs = this.#options.clock.now();
+    const { clock, newId = timeOrderedId } = this.#options;
+    const createdMs = clock.now();
     return {
-      id: timeOrderedId(createdMs),
+      id: newId(createdMs),
       tenant: action.tenant,
       plugin: referenceOf(action.version),
       pluginName: action.version.manifest.name,
@@ -202,6 +205,7 @@ export class Executions implements AsyncDisposable {
     const context: ExecutionContext = {
       id: record.facts.id,
       signal: options.stopping.signal,
+      stop: (reason) => options.stopping.abort(reason),
       report: (event) => record.report(event, clock.now()),
       ...(options.span && { span: options.span }),
       ...(options.profiled && { profiled: options.profiled }),

@@ -5,6 +5,7 @@
  * anybody can list.
  */
 
+import { linkSignals } from '../base/signals.ts';
 import type { Clock } from '../base/clock.ts';
 import { timeOrderedId } from '../base/identifier.ts';
 import { AbortReason } from '../model/abort-reason.ts';
@@ -109,11 +110,9 @@ export class HealthChecks implements AsyncDisposable {
     const [refusal] = decision.refusals;
     if (refusal) throw new ExecError('CAPABILITY_NOT_GRANTED', refusalText(refusal));
     const action = prepareAction(actionOf(version), version, decision);
-    return await executor.execute(action, {
-      id: timeOrderedId(clock.now()),
-      signal: this.#closing.signal,
-      report: () => {},
-    });
+    using linked = linkSignals(this.#closing.signal);
+    const { signal, abort: stop } = linked;
+    return await executor.execute(action, { id: timeOrderedId(clock.now()), signal, stop, report: () => {} });
   }
 }
 

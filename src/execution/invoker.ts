@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { AskingRun } from '../capabilities/services/service.ts';
 import type { Invoker, InvokeRequest } from '../capabilities/services/invoke.ts';
+import { linkSignals } from '../base/signals.ts';
 import type { Action, Executor } from '../model/execution.ts';
 import { refusalText } from '../model/grant-refusal.ts';
 import { resolveLimits } from '../model/limits.ts';
@@ -27,8 +28,10 @@ export function invokerOf({ executor, registry, grants }: InvokerOptions): Invok
       if (refusal) return failedOutcome('NOT_GRANTED', refusalText(refusal), emptyUsage);
       const fuel = Math.min(request.fuelMax, resolveLimits({}, version.manifest.limits).fuel);
       const action = prepareAction(actionOf(request, run, fuel), version, decision);
-      const { executionId: id, signal, chain, span } = run;
-      return await executor.execute(action, { id, signal, chain, report: () => {}, ...(span && { span }) });
+      const { executionId: id, chain, span } = run;
+      using linked = linkSignals(run.signal);
+      const { signal, abort: stop } = linked;
+      return await executor.execute(action, { id, signal, stop, chain, report: () => {}, ...(span && { span }) });
     },
   };
 }

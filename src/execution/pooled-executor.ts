@@ -6,14 +6,14 @@
 
 import type { Clock } from '../base/clock.ts';
 import { AbortReason } from '../model/abort-reason.ts';
-import type { ExecutionContext, Executor, GuestSpan, PreparedAction, RunPhases } from '../model/execution.ts';
-import type { TraceSpan } from '../model/trace.ts';
+import type { ExecutionContext, Executor, PreparedAction, RunPhases } from '../model/execution.ts';
 import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
 import type { HostService } from '../capabilities/services/service.ts';
 import { type PluginVersion, referenceOf } from '../model/plugin.ts';
 import type { Lease, LeaseRequest } from '../pool/pool.ts';
 import type { CompiledPlugin } from '../sandbox/compiler.ts';
 import type { InstanceWish, SandboxCall, SandboxRun } from '../sandbox/sandbox.ts';
+import { GuestSpans } from './guest-spans.ts';
 
 /** What the executor needs of the registry. */
 export interface CompiledPluginSource {
@@ -82,7 +82,9 @@ async function admit(
   if (signal.aborted) return notBegun(action, signal);
   context.report({ type: 'stage', stage: 'RUNNING' });
   const call = { ...callOf(action, context.id, plugin), profiled: context.profiled !== undefined };
-  const { outcome, timings, profile } = await held.sandbox.run(call, runOf(action, context, { services, lease: held }));
+  using spans = context.span && new GuestSpans(context.span);
+  const run = runOf(action, context, { services, lease: held, spans });
+  const { outcome, timings, profile } = await held.sandbox.run(call, run);
   if (profile) context.profiled?.(profile);
   if (timings) {
     phases.guestStartMs = timings.guestStartMs;
@@ -116,25 +118,30 @@ function callOf(action: PreparedAction, executionId: string, plugin: CompiledPlu
   };
 }
 
-/** Instances are kept for one tenant, or one of its sessions, alone. */
+/**
+ * Instances are kept for one tenant's runs of one version, or one of its sessions, alone: versions may share a module,
+ * and one that was deleted may be published again.
+ */
 function instanceWish({ tenant, sessionId, version }: PreparedAction, plugin: CompiledPlugin): InstanceWish {
   const { mode, warm } = version.manifest.instance;
-  return { mode, warm, key: JSON.stringify([plugin.key, tenant, mode === 'session' ? sessionId : '']) };
+  const whose = [referenceOf(version), version.createdMs, tenant, mode === 'session' ? sessionId : ''];
+  return { mode, warm, key: JSON.stringify([plugin.key, ...whose]) };
 }
 
 /** What a running guest reaches of the main thread. */
 function runOf(
   action: PreparedAction,
   context: ExecutionContext,
-  { services, lease }: { readonly services: HostService; readonly lease: Lease },
+  reached: { readonly services: HostService; readonly lease: Lease; readonly spans: GuestSpans | undefined },
 ): SandboxRun {
+  const { services, lease, spans } = reached;
   const { id, signal, span } = context;
   const chain = [...(context.chain ?? []), referenceOf(action.version)];
   let number = 0;
   return {
     signal,
     report: (event) => context.report(event),
-    ...(span && { traced: (guestSpan) => makeSpan(span, guestSpan) }),
+    ...(spans && { traced: (guestSpan) => spans.add(guestSpan) }),
     async answer(operation, request, fuelLeft) {
       using _blocked = operation === 'invoke.call' ? lease.block() : undefined;
       const { grant, randomSeed } = action;
@@ -151,10 +158,6 @@ function runOf(
       return await services.answer(operation, request, run);
     },
   };
-}
-
-function makeSpan(parent: TraceSpan, { name, startMs, endMs, attributes }: GuestSpan): void {
-  parent.child(name, { startMs, attributes }).end(endMs);
 }
 
 function notBegun(action: PreparedAction, signal: AbortSignal): Outcome {

@@ -1,5 +1,6 @@
 /** What to run, in what context, and what is reported while it runs. Types only. */
 
+import type { AbortReason } from './abort-reason.ts';
 import type { LimitsAsked, RunLimits } from './limits.ts';
 import type { Grant } from './grant.ts';
 import type { FuelProfile } from './fuel-profile.ts';
@@ -83,6 +84,8 @@ export interface ExecutionContext {
   readonly id: string;
   /** Aborts when the run shall stop; the reason is an AbortReason. */
   readonly signal: AbortSignal;
+  /** Aborts the signal. */
+  stop(reason: AbortReason): void;
   /** The span to hang spans under; absent when the run is not traced. */
   readonly span?: TraceSpan;
   /** "name@version" of the plugins whose calls led here, the outermost first; absent for calls from outside. */

@@ -102,22 +102,32 @@ export type LimitsAsked = { readonly [Name in RunLimitName]?: number };
  * or over its maximum. A manifest's limits are checked when it is published.
  */
 export function resolveLimits(request: LimitsAsked, manifest: LimitsAsked): RunLimits {
+  if (Object.keys(request).length > 0) return resolve(request, manifest);
+  const known = withoutRequest.get(manifest) ?? resolve(request, manifest);
+  withoutRequest.set(manifest, known);
+  return known;
+}
+
+/** Most requests ask for no limits: by the manifest's, which are one object for each version. */
+const withoutRequest = new WeakMap<LimitsAsked, RunLimits>();
+
+function resolve(request: LimitsAsked, manifest: LimitsAsked): RunLimits {
   const violations = limitViolations(request);
   const first = violations[0];
   if (first) throw new ExecError('LIMIT_OUT_OF_RANGE', `${first.field}: ${first.description}`, { violations });
-  const resolve = (name: RunLimitName): number =>
+  const of = (name: RunLimitName): number =>
     Math.min(request[name] || manifest[name] || runLimitRanges[name].default, runLimitRanges[name].max);
-  const memoryBytes = resolve('memoryBytes');
+  const memoryBytes = of('memoryBytes');
   return {
-    timeoutMs: resolve('timeoutMs'),
-    fuel: resolve('fuel'),
-    cpuPercent: resolve('cpuPercent'),
+    timeoutMs: of('timeoutMs'),
+    fuel: of('fuel'),
+    cpuPercent: of('cpuPercent'),
     memoryBytes: Math.max(wasmPageBytes, memoryBytes - (memoryBytes % wasmPageBytes)),
-    inputBytes: resolve('inputBytes'),
-    outputBytes: resolve('outputBytes'),
-    logBytes: resolve('logBytes'),
-    varBytes: resolve('varBytes'),
-    hostCalls: resolve('hostCalls'),
+    inputBytes: of('inputBytes'),
+    outputBytes: of('outputBytes'),
+    logBytes: of('logBytes'),
+    varBytes: of('varBytes'),
+    hostCalls: of('hostCalls'),
   };
 }
 

@@ -234,6 +234,11 @@ export const reasons = {
     retryable: true,
     help: 'No sandbox could be started: try again after the delay.',
   },
+  PROCESS_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    help: 'The server has several processes, and the one that the call needs ended or does not answer; it is being replaced: try again after the delay.',
+  },
   STORAGE_FAILED: {
     code: 'INTERNAL',
     retryable: false,

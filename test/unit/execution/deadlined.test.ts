@@ -13,7 +13,12 @@ function setUp(timeoutMs = 1_000) {
   const inner = new SteeredExecutor();
   const caller = new AbortController();
   const events: RunEvent[] = [];
-  const context: ExecutionContext = { id: 'one', signal: caller.signal, report: (event) => events.push(event) };
+  const context: ExecutionContext = {
+    id: 'one',
+    signal: caller.signal,
+    stop: (reason) => caller.abort(reason),
+    report: (event) => events.push(event),
+  };
   const action = prepared({ limits: { ...prepared().limits, timeoutMs } });
   const outcome = deadlined(inner, clock).execute(action, context);
   return {

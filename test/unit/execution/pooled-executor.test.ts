@@ -66,6 +66,7 @@ function setUp(steps: Set = {}) {
   const context: ExecutionContext = {
     id: 'execution',
     signal: stopping.signal,
+    stop: () => {},
     report: (event) => events.push(event),
     measured: (measured) => phases.push(measured),
   };

@@ -29,7 +29,13 @@ async function spansOf(
   functionName = 'echo',
 ): Promise<readonly FakeSpan[]> {
   const span = new FakeSpan('call');
-  const context: ExecutionContext = { id: 'one', signal: new AbortController().signal, span, report: () => {} };
+  const context: ExecutionContext = {
+    id: 'one',
+    signal: new AbortController().signal,
+    stop: () => {},
+    span,
+    report: () => {},
+  };
   const run = traced(executorWith(phases, result)).execute(prepared({ function: functionName }), context);
   await run.catch(() => {});
   return span.children;
@@ -42,7 +48,12 @@ function told(spans: readonly FakeSpan[]): readonly unknown[] {
 describe('traced', () => {
   test('costs a run without a span nothing: it goes straight to the inner executor', async () => {
     const inner = new SteeredExecutor();
-    const context: ExecutionContext = { id: 'one', signal: new AbortController().signal, report: () => {} };
+    const context: ExecutionContext = {
+      id: 'one',
+      signal: new AbortController().signal,
+      stop: () => {},
+      report: () => {},
+    };
     const action = prepared();
     const outcome = traced(inner).execute(action, context);
     expect(inner.last.context).toBe(context);
@@ -107,7 +118,13 @@ describe('traced', () => {
     const crashed = new ExecError('SANDBOX_CRASHED', 'died');
     const spans = await spansOf({ startMs: 1, compiledMs: 1, leasedMs: 1, endMs: 3 }, crashed);
     expect(spans.at(-1)).toMatchObject({ name: 'wasm call echo', failure: 'SANDBOX_CRASHED' });
-    const context = { id: 'one', signal: new AbortController().signal, span: new FakeSpan('call'), report: () => {} };
+    const context = {
+      id: 'one',
+      signal: new AbortController().signal,
+      stop: () => {},
+      span: new FakeSpan('call'),
+      report: () => {},
+    };
     await expect(traced(executorWith(ran, crashed)).execute(prepared(), context)).rejects.toBe(crashed);
   });
 
@@ -116,6 +133,7 @@ describe('traced', () => {
     await traced(executorWith(ran, ok())).execute(prepared(), {
       id: 'one',
       signal: new AbortController().signal,
+      stop: () => {},
       span: new FakeSpan('call'),
       report: () => {},
       measured: (phases) => measured.push(phases),
@@ -125,7 +143,13 @@ describe('traced', () => {
 
   test('makes no span when nothing was measured', async () => {
     const span = new FakeSpan('call');
-    const context: ExecutionContext = { id: 'one', signal: new AbortController().signal, span, report: () => {} };
+    const context: ExecutionContext = {
+      id: 'one',
+      signal: new AbortController().signal,
+      stop: () => {},
+      span,
+      report: () => {},
+    };
     const inner: Executor = { execute: () => Promise.reject(new Error('boom')) };
     await expect(traced(inner).execute(prepared(), context)).rejects.toThrow('boom');
     expect(span.children).toEqual([]);

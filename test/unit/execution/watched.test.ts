@@ -6,7 +6,12 @@ import type { PluginVersion } from '../../../src/model/plugin.ts';
 import type { RunFacts } from '../../../src/plugins/health.ts';
 import { ok, prepared, version } from './fakes.ts';
 
-const context: ExecutionContext = { id: 'execution', signal: new AbortController().signal, report: () => {} };
+const context: ExecutionContext = {
+  id: 'execution',
+  signal: new AbortController().signal,
+  stop: () => {},
+  report: () => {},
+};
 
 const noRun: Disposable = { [Symbol.dispose]: () => {} };
 

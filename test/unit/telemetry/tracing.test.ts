@@ -175,7 +175,7 @@ describe('Tracing over OTLP', () => {
     const tracing = await start(to(sink.url));
     const span = tracing.startCall(path, headers('01'));
     if (!span) throw new Error('The call is not traced');
-    const context = { id: 'one', signal: new AbortController().signal, span, report: () => {} };
+    const context = { id: 'one', signal: new AbortController().signal, stop: () => {}, span, report: () => {} };
     await expect(executor.execute(prepared(), context)).rejects.toThrow('no sandbox');
     span.end();
     await tracing[Symbol.asyncDispose]();
