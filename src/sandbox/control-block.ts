@@ -7,6 +7,7 @@
 
 import type { CallMeters } from '../capabilities/call-context.ts';
 import { type CapabilityName, capabilityNames } from '../model/capability.ts';
+import type { InstanceSource } from '../model/outcome.ts';
 
 export interface RunMeters extends CallMeters {
   /** Units, as told at the last slice. */
@@ -19,7 +20,9 @@ const takenWord = 1;
 /** Whoever waits for an answer waits for this word to be other than 0. */
 const answerWord = 2;
 const pendingWord = 3;
-const words = 4;
+/** Rung when a message has been posted to the thread. */
+const bellWord = 4;
+const words = 6;
 const wordsBytes = words * Int32Array.BYTES_PER_ELEMENT;
 
 const answered = 1;
@@ -35,12 +38,45 @@ const meterNames = [
   'fuel',
 ] as const satisfies readonly (keyof RunMeters)[];
 
-const cells = meterNames.length + capabilityNames.length;
+/** What a thread says of a call that has ended. */
+export interface CallReport {
+  /** Index among instanceSources. */
+  instanceSource: number;
+  /** 0 or 1. */
+  fuelIsLowerBound: number;
+  outputBytes: number;
+  instanceStartMs: number;
+  guestStartMs: number;
+  guestEndMs: number;
+  /** Instances of the plugin that the thread keeps then. */
+  prepared: number;
+  kept: number;
+  keptBytes: number;
+}
+
+const reportNames = [
+  'instanceSource',
+  'fuelIsLowerBound',
+  'outputBytes',
+  'instanceStartMs',
+  'guestStartMs',
+  'guestEndMs',
+  'prepared',
+  'kept',
+  'keptBytes',
+] as const satisfies readonly (keyof CallReport)[];
+
+/** As CallReport numbers them. */
+export const instanceSources: readonly InstanceSource[] = ['NONE', 'CREATED', 'PREPARED', 'REUSED'];
+
+const cells = meterNames.length + capabilityNames.length + reportNames.length;
 
 export class ControlBlock {
   readonly buffer: SharedArrayBuffer;
   /** Written by the thread while a call runs. */
   readonly meters: RunMeters;
+  /** Written by the thread before it answers. */
+  readonly report: CallReport;
   readonly #words: Int32Array;
   readonly #cells: Float64Array;
 
@@ -50,6 +86,7 @@ export class ControlBlock {
     this.#cells = new Float64Array(buffer, wordsBytes);
     const meters = cellsNamed(this.#cells, meterNames);
     const calls = cellsNamed(this.#cells.subarray(meterNames.length), capabilityNames);
+    this.report = cellsNamed(this.#cells.subarray(meterNames.length + capabilityNames.length), reportNames);
     this.meters = Object.defineProperty(meters, 'calls', { value: calls, enumerable: true }) as RunMeters;
   }
 
@@ -69,6 +106,19 @@ export class ControlBlock {
   /** Thread side: whether a call is on its way or runs, for which whatever is done ahead should make room. */
   get isCallPending(): boolean {
     return Atomics.load(this.#words, pendingWord) !== 0;
+  }
+
+  /** Main side: a message has been posted to the thread. */
+  ring(): void {
+    Atomics.store(this.#words, bellWord, 1);
+    Atomics.notify(this.#words, bellWord);
+  }
+
+  /** Thread side: waits until the bell is rung, if it has not been since the last time, but no longer than `ms`. Answers whether it was. */
+  waitForBell(ms: number): boolean {
+    const isRung = Atomics.wait(this.#words, bellWord, 0, ms) !== 'timed-out';
+    Atomics.store(this.#words, bellWord, 0);
+    return isRung;
   }
 
   /** Main side: an event has been taken. */

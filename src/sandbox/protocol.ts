@@ -7,12 +7,13 @@ import type { Grant } from '../model/grant.ts';
 import type { RunLimits } from '../model/limits.ts';
 import type { InstanceMode } from '../model/manifest.ts';
 import type { HostAnswer, OperationName } from '../model/operation.ts';
-import type { Outcome } from '../model/outcome.ts';
+import type { OutcomeError, OutcomeName } from '../model/outcome.ts';
 import type { Reason } from '../model/reasons.ts';
 import type { ModuleInfo } from '../wasm/inspect.ts';
 import type { ModulePolicy } from '../wasm/policy.ts';
 import type { WasmProblem } from '../wasm/problem.ts';
 import type { ComposedModule } from './kernel/compose.ts';
+import type { Reference } from './remembered.ts';
 
 /** The first message of every thread. */
 export interface ReadyMessage {
@@ -80,7 +81,17 @@ export interface WarmMessage extends PluginMessage {
   readonly warm: number;
 }
 
-export type ToSandbox = CallMessage | WarmMessage;
+/** A call on its way. What is mostly the same or empty is not cloned each time. */
+export interface PostedCall extends Omit<CallMessage, 'config' | 'grant' | 'limits' | 'randomSeed'> {
+  /** Undefined if it is empty. */
+  readonly config: ReadonlyMap<string, string> | undefined;
+  readonly grant: Reference<Grant>;
+  readonly limits: Reference<RunLimits>;
+  /** Undefined if it is empty. */
+  readonly randomSeed: Uint8Array | undefined;
+}
+
+export type ToSandbox = PostedCall | WarmMessage;
 
 /** What a thread keeps of one plugin. */
 export interface InstanceCounts {
@@ -105,6 +116,11 @@ export interface RunTimings {
   readonly guestEndMs: number;
 }
 
+/** An outcome without its usage. */
+export type PostedOutcome =
+  | { readonly name: 'OK'; readonly output: Uint8Array<ArrayBuffer> }
+  | { readonly name: Exclude<OutcomeName, 'OK'>; readonly error: OutcomeError };
+
 export type FromSandbox =
   | { readonly type: 'event'; readonly event: GuestEvent | GuestNote }
   /** The thread waits until the answer is announced in the control block. */
@@ -115,13 +131,8 @@ export type FromSandbox =
       readonly request: Uint8Array;
       readonly fuelLeft: number;
     }
-  | {
-      readonly type: 'ended';
-      readonly outcome: Outcome;
-      readonly timings: RunTimings;
-      readonly profile: FuelProfile | undefined;
-      readonly counts: InstanceCounts;
-    }
+  /** Its numbers stand in the control block. */
+  | { readonly type: 'ended'; readonly outcome: PostedOutcome; readonly profile: FuelProfile | undefined }
   | { readonly type: 'warmed'; readonly counts: InstanceCounts }
   | { readonly type: 'failed'; readonly error: ErrorData };
 

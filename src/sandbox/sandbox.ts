@@ -15,7 +15,7 @@ import type { Grant } from '../model/grant.ts';
 import type { RunLimits } from '../model/limits.ts';
 import { answerCodes, type HostAnswer, type OperationName } from '../model/operation.ts';
 import { emptyUsage, failedOutcome, type Outcome, type Usage } from '../model/outcome.ts';
-import { callsMade, ControlBlock } from './control-block.ts';
+import { callsMade, ControlBlock, instanceSources } from './control-block.ts';
 import { pluginsHeldMax } from './plugins-held.ts';
 import type {
   AnswerMessage,
@@ -29,6 +29,7 @@ import type {
   ToSandbox,
 } from './protocol.ts';
 import { errorFrom } from './refusal.ts';
+import { Sent } from './remembered.ts';
 import { warmUpPlugin } from './warm-up.ts';
 import { messagePorts, WorkerThread } from './worker-thread.ts';
 
@@ -117,6 +118,7 @@ export class Sandbox implements AsyncDisposable {
   /** What the thread kept of each plugin when it last said so. */
   readonly #counts = new Map<string, InstanceCounts>();
   readonly #answers: MessagePort;
+  readonly #sent = new Sent();
   readonly #warming: ((counts: InstanceCounts) => void)[] = [];
   #thread!: WorkerThread<ToSandbox, FromSandbox>;
   #state: SandboxState = 'idle';
@@ -194,6 +196,7 @@ export class Sandbox implements AsyncDisposable {
     this.#warming.push(resolve);
     const { plugin, limits } = call;
     this.#thread.post({ type: 'warm', ...this.#pluginMessage(plugin), limits, warm });
+    this.#control.ring();
     void this.ended.then(() => resolve(none));
     const counts = await promise;
     if (this.#held.has(plugin.key)) this.#counts.set(plugin.key, counts);
@@ -222,8 +225,7 @@ export class Sandbox implements AsyncDisposable {
 
   #send(call: SandboxCall): void {
     const { functionName, config, grant, limits, instance, randomSeed, profiled = false } = call;
-    // The copy has a buffer of its own that can be given away; a Buffer's may be a pool with other callers' bytes.
-    const input = new Uint8Array(call.input);
+    const { bytes: input, transfer } = toBePosted(call.input);
     const plugin = this.#pluginMessage(call.plugin);
     this.#thread.post(
       {
@@ -231,15 +233,16 @@ export class Sandbox implements AsyncDisposable {
         ...plugin,
         functionName,
         input,
-        config,
-        grant,
-        limits,
+        config: config.size === 0 ? undefined : config,
+        grant: this.#sent.refer(grant),
+        limits: this.#sent.refer(limits),
         instance,
-        randomSeed: new Uint8Array(randomSeed),
+        randomSeed: randomSeed.length === 0 ? undefined : new Uint8Array(randomSeed),
         profiled,
       },
-      [input.buffer],
+      transfer,
     );
+    this.#control.ring();
   }
 
   #pluginMessage(plugin: CompiledPlugin): PluginMessage {
@@ -270,7 +273,7 @@ export class Sandbox implements AsyncDisposable {
         void this.#respond(message);
         return;
       case 'ended':
-        this.#noteCounts(this.#running?.call.plugin.key, message.counts);
+        this.#noteCounts(this.#running?.call.plugin.key);
         this.#answer((running) => running.resolve(this.#completed(running, message)));
         return;
       case 'warmed':
@@ -281,8 +284,9 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  #noteCounts(pluginKey: string | undefined, counts: InstanceCounts): void {
-    if (pluginKey !== undefined) this.#counts.set(pluginKey, counts);
+  #noteCounts(pluginKey: string | undefined): void {
+    const { prepared, kept, keptBytes } = this.#control.report;
+    if (pluginKey !== undefined) this.#counts.set(pluginKey, { prepared, kept, keptBytes });
   }
 
   #take(event: GuestEvent | GuestNote): void {
@@ -348,8 +352,16 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** A guest that ended before the wish to stop reached it has its own outcome. */
-  #completed(running: RunningCall, { outcome, timings, profile }: SandboxResult): SandboxResult {
-    const usage = { ...outcome.usage, counters: running.counters, runMs: this.#runMs(running) };
+  #completed(running: RunningCall, { outcome, profile }: Extract<FromSandbox, { type: 'ended' }>): SandboxResult {
+    const { instanceSource, fuelIsLowerBound, outputBytes, ...report } = this.#control.report;
+    const { instanceStartMs, guestStartMs, guestEndMs } = report;
+    const timings = { instanceStartMs, guestStartMs, guestEndMs };
+    const usage: Usage = {
+      ...this.#usage(running),
+      outputBytes,
+      instanceSource: instanceSources[instanceSource] ?? 'NONE',
+      fuelIsLowerBound: fuelIsLowerBound === 1,
+    };
     if (outcome.name !== 'CANCELED') return { outcome: { ...outcome, usage }, timings, profile };
     const { kind, message } = AbortReason.of(running.run.signal);
     return { outcome: failedOutcome(kind, message, usage, outcome.error.guestStack), timings, profile };
@@ -357,17 +369,21 @@ export class Sandbox implements AsyncDisposable {
 
   #stoppedResult(running: Pick<RunningCall, 'call' | 'run' | 'startMs' | 'counters'>): SandboxResult {
     const { kind, message } = AbortReason.of(running.run.signal);
+    const usage = { ...this.#usage(running), fuelIsLowerBound: true };
+    return { outcome: failedOutcome(kind, message, usage), timings: undefined };
+  }
+
+  /** As far as the thread has told. */
+  #usage(running: Pick<RunningCall, 'call' | 'startMs' | 'counters'>): Usage {
     const { calls, ...meters } = this.#control.meters;
-    const usage: Usage = {
+    return {
       ...emptyUsage,
       ...meters,
       hostCallsByCapability: callsMade(calls),
       counters: running.counters,
-      fuelIsLowerBound: true,
       inputBytes: running.call.input.length,
       runMs: this.#runMs(running),
     };
-    return { outcome: failedOutcome(kind, message, usage), timings: undefined };
   }
 
   #runMs({ startMs }: { readonly startMs: number }): number {
@@ -377,6 +393,21 @@ export class Sandbox implements AsyncDisposable {
 
 function crashed(cause: Error | undefined): ExecError {
   return new ExecError('SANDBOX_CRASHED', 'The thread that ran the guest died', { cause });
+}
+
+/** Below this, cloning a buffer takes less time than giving it away. */
+const transferBytesMin = 16_384;
+
+/**
+ * Bytes fit to be posted. Large ones are copied into a buffer that is given away,
+ * because the caller keeps its own; a small one is cloned, for which it must have a buffer
+ * of its own, since a view takes all of its buffer along, with other callers' bytes.
+ */
+function toBePosted(input: Uint8Array): { readonly bytes: Uint8Array<ArrayBuffer>; readonly transfer: ArrayBuffer[] } {
+  const isWhole = input.byteLength === input.buffer.byteLength && input.constructor === Uint8Array;
+  const bytes = isWhole && input.length < transferBytesMin ? input : new Uint8Array(input);
+  const own = bytes as Uint8Array<ArrayBuffer>;
+  return { bytes: own, transfer: input.length < transferBytesMin ? [] : [own.buffer] };
 }
 
 interface Question {
