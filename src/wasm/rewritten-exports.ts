@@ -10,7 +10,7 @@ import { shownName, WasmError } from './problem.ts';
 import type { ExternType } from './types.ts';
 
 /** Exports that loaders call by themselves; the host wants to call them under its own limits. */
-const lifecycleNames = ['hs_init', '_initialize', '_start'] as const;
+const lifecycleNames = ['_initialize', 'hs_init', '_start'] as const;
 const startName = `${reservedPrefix}start`;
 
 export function memoryName(index: number): string {
@@ -56,9 +56,10 @@ export function lifecycleOf(info: ModuleInfo): readonly string[] {
   const callable = lifecycleNames.filter((name) =>
     info.exports.some((entry) => entry.name === name && isCallable(entry)),
   );
-  const alone = callable.filter((name) => name !== 'hs_init' || !callable.includes('_initialize'));
-  const initialiser = alone.slice(0, 1).map((name) => reservedPrefix + name);
-  return info.startFunction === undefined ? initialiser : [startName, ...initialiser];
+  // As Extism's native runtime has it: Haskell's runtime starts when the module's own initialisers have run.
+  const initialisers = callable.filter((name) => name !== '_start');
+  const chosen = (initialisers.length > 0 ? initialisers : callable).map((name) => reservedPrefix + name);
+  return info.startFunction === undefined ? chosen : [startName, ...chosen];
 }
 
 /** A function that can be called without arguments: the i32 parameters of a C main count as 0. */
