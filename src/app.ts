@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { AdminServer } from './admin/admin-server.ts';
 import type { Clock } from './base/clock.ts';
 import { type Digest, digestOf } from './base/digest.ts';
-import { type Engine, startEngine } from './engine.ts';
+import { type Engine, type ExecutedPlugins, startEngine } from './engine.ts';
 import { AdminService } from './gen/caisson/v1/admin_pb.ts';
 import { ExecutionService } from './gen/caisson/v1/execution_pb.ts';
 import { PluginService } from './gen/caisson/v1/plugin_pb.ts';
@@ -46,7 +46,19 @@ export interface AppOptions {
   readonly publish: readonly { readonly modulePath: string; readonly manifestPath: string }[];
 }
 
-export class App {
+/** A server that runs, in one process or in several. */
+export interface RunningServer {
+  /** As bound, with real ports. */
+  readonly grpcAddresses: readonly string[];
+  /** "host:port" as bound, if there is an admin listener. */
+  readonly adminAddress: string | undefined;
+  /** Turns new calls away, lets running executions go on for the grace, then ends everything. */
+  shutdown(): Promise<void>;
+  /** Cuts the grace of a shutdown short. */
+  hasten(): void;
+}
+
+export class App implements RunningServer {
   readonly #options: AppOptions;
   readonly #engine: Engine;
   readonly #rpc: RpcServer;
@@ -92,32 +104,36 @@ export class App {
     return new App(options, { engine, rpc, admin, owned: owned.move() });
   }
 
-  /** As bound, with real ports. */
   get grpcAddresses(): readonly string[] {
     return this.#rpc.addresses;
   }
 
-  /** "host:port" as bound, if there is an admin listener. */
   get adminAddress(): string | undefined {
-    const { admin } = this.#options;
-    return admin && this.#admin && `${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${this.#admin.port}`;
+    return boundAddress(this.#options.admin, this.#admin);
   }
 
-  /** Turns new calls away, lets running executions go on for the grace, then ends everything. */
   async shutdown(): Promise<void> {
     const { graceMs } = this.#options;
     await Promise.all([this.#rpc.shutdown({ graceMs }), this.#engine.executions[Symbol.asyncDispose]()]);
     await this.#owned.disposeAsync();
   }
 
-  /** Cuts the grace of a shutdown short. */
   hasten(): void {
     this.#rpc.forceShutdown();
     this.#engine.executions.stopAll();
   }
 }
 
-function serverFacts({ version, clock }: AppOptions, { pool, registry }: Engine): ServerFacts {
+/** Where an admin listener really listens. */
+export function boundAddress(asked: AppOptions['admin'], bound: AdminServer | undefined): string | undefined {
+  return asked && bound && `${asked.host.includes(':') ? `[${asked.host}]` : asked.host}:${bound.port}`;
+}
+
+/** What AdminService answers of this process. */
+export function serverFacts(
+  { version, clock }: Pick<AppOptions, 'version' | 'clock'>,
+  { pool, registry }: Pick<Engine<ExecutedPlugins>, 'pool' | 'registry'>,
+): ServerFacts {
   return {
     version,
     nodeVersion: process.versions.node,
@@ -132,7 +148,7 @@ function serverFacts({ version, clock }: AppOptions, { pool, registry }: Engine)
 /** The pool counts by compiled module: those of one plugin for several limits of memory are added up. */
 function instancesByPlugin(
   counts: ReturnType<SandboxPool['stats']>['instances'],
-  registry: PluginRegistry,
+  registry: Pick<PluginRegistry, 'referencesOf'>,
 ): PoolFacts['instances'] {
   const sums = new Map<string, PoolFacts['instances'][number]>();
   for (const [key, { prepared, kept, keptBytes }] of counts) {
@@ -160,7 +176,10 @@ function readiness(engine: Engine, rpc: RpcServer): Record<string, () => string 
 }
 
 /** A plugin that cannot be published is logged and does not keep the server from starting. */
-async function publishAll(registry: PluginRegistry, options: AppOptions): Promise<void> {
+export async function publishAll(
+  registry: Pick<PluginRegistry, 'publish'>,
+  options: Pick<AppOptions, 'publish' | 'log'>,
+): Promise<void> {
   const { signal } = new AbortController();
   for (const { modulePath, manifestPath } of options.publish) {
     try {

@@ -4,8 +4,10 @@
  * of what happens to an execution. Knows nothing of gRPC.
  */
 
+import { availableParallelism } from 'node:os';
 import type { Clock } from './base/clock.ts';
 import type { Invoker } from './capabilities/services/invoke.ts';
+import type { KvStore } from './capabilities/services/kv-store.ts';
 import { deadlined } from './execution/deadlined.ts';
 import { Executions, type GrantSource } from './execution/executions.ts';
 import { HealthChecks } from './execution/health-checks.ts';
@@ -16,7 +18,7 @@ import { Warming } from './execution/warming.ts';
 import { watched } from './execution/watched.ts';
 import { startHostServices } from './host-services.ts';
 import type { Log } from './model/log.ts';
-import { PluginRegistry } from './plugins/registry.ts';
+import { PluginRegistry, type PluginRegistryOptions, type PluginStorage } from './plugins/registry.ts';
 import type { Policy } from './policy/policy.ts';
 import { SandboxPool } from './pool/pool.ts';
 import { Compiler } from './sandbox/compiler.ts';
@@ -39,35 +41,62 @@ export interface EngineOptions {
   readonly graceMs: number;
 }
 
-export interface Engine extends AsyncDisposable {
-  readonly registry: PluginRegistry;
+/** What executions need of a registry, whoever keeps the versions. */
+export type ExecutedPlugins = Pick<
+  PluginRegistry,
+  'resolve' | 'compiled' | 'beginRun' | 'noteRun' | 'noteCheck' | 'running' | 'health' | 'referencesOf'
+> &
+  AsyncDisposable;
+
+/** What differs between a server's only process and one of several. */
+export interface EngineParts<Registry extends ExecutedPlugins> {
+  /** Opens what knows the versions. */
+  openRegistry(compiler: Compiler, storage: PluginStorage): Promise<Registry> | Registry;
+  /** Absent: values of capability "kv" are kept in this process. */
+  readonly kv?: KvStore;
+  /** Absent: identifiers of executions carry nothing but their time. */
+  readonly newId?: (nowMs: number) => string;
+}
+
+export interface Engine<Registry extends ExecutedPlugins = PluginRegistry> extends AsyncDisposable {
+  readonly registry: Registry;
+  readonly kv: KvStore;
   readonly executions: Executions;
   readonly pool: SandboxPool;
   readonly warming: Warming;
 }
 
+/** The engine that keeps the versions itself. */
+export async function startEngine(
+  options: EngineOptions,
+  parts: Omit<EngineParts<PluginRegistry>, 'openRegistry'> & Pick<PluginRegistryOptions, 'changed'> = {},
+): Promise<Engine> {
+  const { dataDirectory, clock, log, policy: grants } = options;
+  const { changed, ...others } = parts;
+  return await startEngineWith(options, {
+    ...others,
+    openRegistry: (compiler, storage) =>
+      PluginRegistry.open({ dataDirectory, compiler, grants, storage, clock, log, ...(changed && { changed }) }),
+  });
+}
+
 /** Starts everything, or nothing: what was started before a failure is stopped again. */
-export async function startEngine(options: EngineOptions): Promise<Engine> {
+export async function startEngineWith<Registry extends ExecutedPlugins>(
+  options: EngineOptions,
+  parts: EngineParts<Registry>,
+): Promise<Engine<Registry>> {
   const { clock, log } = options;
   await using stack = new AsyncDisposableStack();
   const modulePolicy = { ...modulePolicyDefault, allowedFeatures: options.allowedFeatures };
   const compiler = stack.use(await Compiler.start({ clock, policy: modulePolicy }));
-  const registry = stack.use(
-    await PluginRegistry.open({
-      dataDirectory: options.dataDirectory,
-      compiler,
-      grants: options.policy,
-      storage: { drop: (plugin) => host.kv.dropPlugin(plugin) },
-      clock,
-      log,
-    }),
-  );
+  const registry = stack.use(await parts.openRegistry(compiler, { drop: (plugin) => host.kv.dropPlugin(plugin) }));
   const pool = stack.use(
     await SandboxPool.start({
       clock,
       threadsMin: options.threadsMin,
       threadsMax: options.threadsMax,
       queueMax: options.queueMax,
+      shortCallsMax: availableParallelism(),
       startSandbox: (id) => Sandbox.start({ clock, id }),
     }),
   );
@@ -75,14 +104,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const invoker: Invoker = {
     execute: (request, run) => invokerOf({ executor, registry, grants }).execute(request, run),
   };
-  const host = stack.use(startHostServices({ ...options, invoker }));
+  const host = stack.use(startHostServices({ ...options, invoker, ...(parts.kv && { kv: parts.kv }) }));
   const pooled = pooledExecutor({ plugins: registry, sandboxes: pool, services: host.services, clock });
   const executor = watched(traced(deadlined(pooled, clock)), registry);
-  const executions = stack.use(new Executions({ executor, registry, grants, clock, log, graceMs: options.graceMs }));
+  const { graceMs } = options;
+  const { newId } = parts;
+  const executions = stack.use(
+    new Executions({ executor, registry, grants, clock, log, graceMs, ...(newId && { newId }) }),
+  );
   stack.use(new HealthChecks({ executor, plugins: registry, grants, clock, log }));
   const owned = stack.move();
   const warming = new Warming(registry, pool);
-  return { registry, executions, pool, warming, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { registry, executions, pool, warming, kv: host.kv, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 function grantsOf(policy: Policy): GrantSource {

@@ -9,6 +9,7 @@ import { HostServices } from './capabilities/services/host-services.ts';
 import { HttpService } from './capabilities/services/http/http-service.ts';
 import { type Invoker, InvokeService } from './capabilities/services/invoke.ts';
 import { KvService } from './capabilities/services/kv.ts';
+import type { KvStore } from './capabilities/services/kv-store.ts';
 import { MemoryKvStore } from './capabilities/services/memory-kv-store.ts';
 import { MountService } from './capabilities/services/mounts.ts';
 import { SecretService } from './capabilities/services/secrets.ts';
@@ -23,17 +24,20 @@ export interface HostServicesOptions {
   /** Where secrets are read that the policy keeps in variables. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly invoker: Invoker;
+  /** Where the values of capability "kv" are, if another process keeps them. */
+  readonly kv?: KvStore;
 }
 
 export interface StartedHostServices extends AsyncDisposable {
   readonly services: HostService;
-  readonly kv: MemoryKvStore;
+  readonly kv: KvStore;
 }
 
-export function startHostServices({ clock, policy, environment, invoker }: HostServicesOptions): StartedHostServices {
+export function startHostServices(options: HostServicesOptions): StartedHostServices {
+  const { clock, policy, environment, invoker } = options;
   const stack = new AsyncDisposableStack();
   const rulesOf = (grant: Grant): readonly string[] => policy.rulesFor(grant);
-  const kv = stack.use(new MemoryKvStore({ clock }));
+  const kv = options.kv ?? stack.use(new MemoryKvStore({ clock }));
   const http = stack.use(new HttpService({ clock, traceparentOf: (span) => span.traceparent }));
   const secrets = new SecretService(async (grant, name) => {
     const source = policy.secretSource(grant, name);

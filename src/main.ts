@@ -1,24 +1,23 @@
 /** Entry of the `caisson` command: connects the command line with the parts it may not import itself. */
 
 import { readFileSync } from 'node:fs';
-import { App } from './app.ts';
+import { App, type RunningServer } from './app.ts';
 import { systemClock } from './base/clock.ts';
+import { hideExperimentalWarnings } from './base/warnings.ts';
 import { createCli } from './cli/cli.ts';
 import { connectTo } from './cli/connection.ts';
 import type { ServeOptions } from './cli/dependencies.ts';
 import { hostPortText } from './cli/values.ts';
 import { diagnoseSandbox, runInProcess } from './in-process.ts';
-import { silentLog } from './model/log.ts';
+import { type Log, silentLog } from './model/log.ts';
 import { inspectPlugin } from './plugins/inspection.ts';
 import { readManifest } from './plugins/manifest-schema.ts';
-import { readPolicyFile } from './policy/policy-file.ts';
+import { policyOf, readPolicyFile, readPolicyText } from './policy/policy-file.ts';
+import { Processes } from './processes.ts';
 import { createLog } from './telemetry/logger.ts';
 import { optionalFeatures, type OptionalFeature } from './wasm/policy.ts';
 
-// Node's experimental features that Caisson uses are chosen with care; their warnings tell a user nothing.
-process.removeAllListeners('warning').on('warning', (warning) => {
-  if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`);
-});
+hideExperimentalWarnings();
 
 const clock = systemClock;
 const lingerMsMax = 500;
@@ -33,15 +32,30 @@ function known(features: readonly string[]): readonly OptionalFeature[] {
 async function serve(options: ServeOptions): Promise<number> {
   const log = createLog({ level: options.logLevel });
   const stopping = Promise.withResolvers<void>();
-  let app: App | undefined;
+  let server: RunningServer | undefined;
+  let exitCode = 0;
   let signals = 0;
   const onSignal = (): void => {
     signals += 1;
     stopping.resolve();
-    if (signals > 1) app?.hasten();
+    if (signals > 1) server?.hasten();
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  app = await App.start({
+  const giveUp = (): void => {
+    exitCode = 1;
+    stopping.resolve();
+  };
+  server = await (options.processes === 1 ? startOne(options, log) : startSeveral(options, log, giveUp));
+  const { grpcAddresses, adminAddress = 'off' } = server;
+  process.stdout.write(`caisson ready grpc=${grpcAddresses.join(',')} admin=${adminAddress}\n`);
+  await stopping.promise;
+  await server.shutdown();
+  process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
+  return exitCode;
+}
+
+async function startOne(options: ServeOptions, log: Log): Promise<RunningServer> {
+  return await App.start({
     ...options,
     version,
     clock,
@@ -54,11 +68,25 @@ async function serve(options: ServeOptions): Promise<number> {
     allowedFeatures: known(options.allowedFeatures),
     policy: await readPolicyFile(options.policyPath),
   });
-  process.stdout.write(`caisson ready grpc=${app.grpcAddresses.join(',')} admin=${app.adminAddress ?? 'off'}\n`);
-  await stopping.promise;
-  await app.shutdown();
-  process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
-  return 0;
+}
+
+/** All processes have the policy that is read here, also those that are started later. */
+async function startSeveral(options: ServeOptions, log: Log, onGaveUp: () => void): Promise<RunningServer> {
+  const policy = await readPolicyText(options.policyPath);
+  policyOf(policy);
+  return await Processes.start({
+    ...options,
+    policy,
+    version,
+    clock,
+    log,
+    onGaveUp,
+    allowedFeatures: known(options.allowedFeatures),
+    places: [
+      ...(options.grpc ? [options.grpc] : []),
+      ...(options.socketPath === undefined ? [] : [{ path: options.socketPath }]),
+    ],
+  });
 }
 
 const cli = createCli({

@@ -26,6 +26,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   pool: ['base', 'model', 'sandbox'],
   execution: ['base', 'model', 'wasm', 'capabilities', 'sandbox', 'plugins', 'pool'],
   rpc: ['base', 'model', 'wasm', 'plugins', 'execution', 'gen'],
+  cluster: ['base', 'model', 'capabilities', 'plugins', 'execution', 'rpc', 'gen'],
   admin: ['base', 'model', 'plugins', 'pool', 'execution'],
   client: ['base', 'gen'],
   cli: ['base', 'model', 'client', 'gen'],
@@ -33,7 +34,16 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The composition root and the entry see every part. */
-const roots = ['app.ts', 'engine.ts', 'host-services.ts', 'in-process.ts', 'main.ts'];
+const roots = [
+  'app.ts',
+  'engine.ts',
+  'host-services.ts',
+  'in-process.ts',
+  'main.ts',
+  'member.ts',
+  'processes.ts',
+  'worker.ts',
+];
 
 /** What both sides of a thread know. */
 const sharedWithThreads = [
@@ -42,18 +52,19 @@ const sharedWithThreads = [
   'refusal.ts',
   'warm-up.ts',
   'plugins-held.ts',
+  'remembered.ts',
   'import-prices.ts',
 ].map((name) => `sandbox/${name}`);
 
 /** Package -> the only parts that may import it. */
 const soleImporters: readonly { readonly package: RegExp; readonly parts: readonly string[] }[] = [
-  { package: /^@grpc\//, parts: ['rpc', 'client'] },
+  { package: /^@grpc\//, parts: ['rpc', 'cluster', 'client'] },
   { package: /^@bjorn3\//, parts: ['capabilities'] },
   { package: /^@extism\//, parts: [] },
   { package: /^node:worker_threads$/, parts: ['sandbox'] },
   { package: /^@opentelemetry\//, parts: ['telemetry'] },
   { package: /^pino$/, parts: ['telemetry'] },
-  { package: /^@bufbuild\//, parts: ['rpc', 'client', 'cli', 'gen'] },
+  { package: /^@bufbuild\//, parts: ['rpc', 'cluster', 'client', 'cli', 'gen'] },
   { package: /^(commander|cli-progress)$/, parts: ['cli'] },
   { package: /^zod$/, parts: ['plugins', 'policy'] },
 ];

@@ -51,6 +51,9 @@ export interface ServeOptions {
   /** Path of a Unix socket for gRPC, beside or instead of host:port. */
   readonly socketPath: string | undefined;
   readonly dataDirectory: string;
+  /** Processes that share the listeners and the work. */
+  readonly processes: number;
+  /** Of all processes together. */
   readonly threadsMin: number;
   readonly threadsMax: number;
   readonly queueMax: number;

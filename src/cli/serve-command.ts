@@ -16,6 +16,7 @@ interface WrittenOptions {
   readonly admin: HostPort | 'off';
   readonly socket?: string;
   readonly dataDir: string;
+  readonly processes: number;
   readonly threadsMin: number;
   readonly threadsMax?: number;
   readonly queueMax: number;
@@ -28,6 +29,7 @@ interface WrittenOptions {
 }
 
 const logLevels: readonly ServerLogLevel[] = ['debug', 'info', 'warn', 'error'];
+const processesMax = 64;
 const threadsMaxOfAll = 256;
 const queueMaxOfAll = 1_000_000;
 const graceSecondsMax = 3_600;
@@ -41,6 +43,7 @@ Examples:
   caisson serve
   caisson serve --grpc 127.0.0.1:6000 --data-dir ./data --publish plugins-examples/build
   caisson serve --grpc off --socket /run/caisson/caisson.sock
+  caisson serve --processes 4
   ${allowRemoteVariable}=yes caisson serve --grpc 0.0.0.0:50051 --allow-remote
 
 There is no authentication: whoever reaches a listener can run and publish plugins. A listener that
@@ -66,22 +69,30 @@ export function addServeCommand(program: Command, context: CliContext): void {
         .default(dataDirectoryDefault(environment)),
     )
     .addOption(
-      numberOption('--threads-min <count>', 'sandbox threads kept ready', 'CAISSON_THREADS_MIN', [
+      numberOption('--processes <count>', 'processes that share the listeners and the work', 'CAISSON_PROCESSES', [
+        1,
+        processesMax,
+      ]).default(1),
+    )
+    .addOption(
+      numberOption('--threads-min <count>', 'sandbox threads kept ready, of all processes', 'CAISSON_THREADS_MIN', [
         1,
         threadsMaxOfAll,
       ]).default(processors),
     )
     .addOption(
-      numberOption('--threads-max <count>', 'most sandbox threads', 'CAISSON_THREADS_MAX', [
+      numberOption('--threads-max <count>', 'most sandbox threads, of all processes', 'CAISSON_THREADS_MAX', [
         1,
         threadsMaxOfAll,
       ]).default(undefined, `${threadsPerProcessor} × processors, at least --threads-min`),
     )
     .addOption(
-      numberOption('--queue-max <count>', 'most executions that wait for a thread', 'CAISSON_QUEUE_MAX', [
-        0,
-        queueMaxOfAll,
-      ]).default(1_000),
+      numberOption(
+        '--queue-max <count>',
+        'most executions that wait for a thread, in each process',
+        'CAISSON_QUEUE_MAX',
+        [0, queueMaxOfAll],
+      ).default(1_000),
     )
     .addOption(
       numberOption('--grace-seconds <count>', 'how long executions may go on at shutdown', 'CAISSON_GRACE_SECONDS', [
@@ -163,6 +174,7 @@ async function serveOptions(written: WrittenOptions): Promise<ServeOptions> {
     admin: written.admin === 'off' ? undefined : written.admin,
     socketPath: written.socket,
     dataDirectory: written.dataDir,
+    processes: written.processes,
     threadsMin,
     threadsMax,
     queueMax: written.queueMax,

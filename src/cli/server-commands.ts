@@ -2,7 +2,12 @@
 
 import { toJson } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
-import { type GetServerInfoResponse, GetServerInfoResponseSchema, type PoolInfo } from '../gen/caisson/v1/admin_pb.ts';
+import {
+  type GetServerInfoResponse,
+  GetServerInfoResponseSchema,
+  type PoolInfo,
+  type ProcessInfo,
+} from '../gen/caisson/v1/admin_pb.ts';
 import { addressOption, type CliContext, calls, type JsonOptions, jsonOption, type ServerOptions } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { durationText, sizeText, timeText } from './forms.ts';
@@ -31,14 +36,16 @@ function addInfo(parent: Command, context: CliContext): void {
   });
 }
 
-function infoText({ version, nodeVersion, startTime, pool }: GetServerInfoResponse): string {
+function infoText({ version, nodeVersion, startTime, pool, processes }: GetServerInfoResponse): string {
   const facts = factsText([
     ['version', version],
     ['node', nodeVersion],
     ['started', timeText(startTime)],
     ...(pool ? poolFacts(pool) : []),
   ]);
-  return [facts, queuesText(pool), instancesText(pool)].filter((text) => text !== '').join('\n');
+  return [facts, processesText(processes), queuesText(pool), instancesText(pool)]
+    .filter((text) => text !== '')
+    .join('\n');
 }
 
 function poolFacts(pool: PoolInfo): readonly (readonly [string, string])[] {
@@ -49,6 +56,15 @@ function poolFacts(pool: PoolInfo): readonly (readonly [string, string])[] {
     ['waiting', `${pool.waiting} of at most ${pool.waitingMax}, ${pool.refused} refused so far`],
     ['waits', `p50 ${durationText(pool.waitP50)}, p99 ${durationText(pool.waitP99)}`],
   ];
+}
+
+function processesText(processes: readonly ProcessInfo[]): string {
+  if (processes.length === 0) return '';
+  const rows = processes.map(({ number, leader, pid, startTime, connections, pool }) => {
+    const threads = `${pool?.busy ?? 0} of ${pool?.threads ?? 0}`;
+    return [`${number}${leader ? ' (leads)' : ''}`, String(pid), timeText(startTime), String(connections), threads];
+  });
+  return tableText(['PROCESS', 'PID', 'STARTED', 'CONNECTIONS', 'BUSY'], rows);
 }
 
 function queuesText(pool: PoolInfo | undefined): string {

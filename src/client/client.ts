@@ -35,6 +35,8 @@ export interface ClientOptions {
   readonly credentials?: ChannelCredentials;
   /** Sent with every call; what a call has of its own wins. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Share no connection with other clients of this address; a server with several processes gives each connection to one of them. */
+  readonly ownConnection?: boolean;
 }
 
 /** What one call takes besides its request. */
@@ -85,10 +87,12 @@ export function createClient<Service extends DescService>(
     address,
     credentials,
     metadata = {},
+    ownConnection = false,
   }: ClientOptions = typeof target === 'string' ? { address: target } : target;
   const channel = new GrpcClient(address, credentials ?? channelCredentials.createInsecure(), {
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
+    ...(ownConnection && { 'grpc.use_local_subchannel_pool': 1 }),
   });
   const methods = service.methods.map((method) => [
     method.localName,

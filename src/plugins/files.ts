@@ -34,9 +34,9 @@ export class PluginFiles implements AsyncDisposable {
   readonly #modules: string;
   readonly #versions: string;
   readonly #log: Log;
-  readonly #lock: DirectoryLock;
+  readonly #lock: DirectoryLock | undefined;
 
-  private constructor(directory: string, lock: DirectoryLock, log: Log) {
+  private constructor(directory: string, lock: DirectoryLock | undefined, log: Log) {
     this.#modules = join(directory, 'modules');
     this.#versions = join(directory, 'versions');
     this.#lock = lock;
@@ -60,8 +60,13 @@ export class PluginFiles implements AsyncDisposable {
     });
   }
 
+  /** The files of a directory that another process has locked: for reading modules only. */
+  static ofAnother(dataDirectory: string, log: Log): Pick<PluginFiles, 'readModule'> {
+    return new PluginFiles(join(dataDirectory, 'plugins'), undefined, log);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lock[Symbol.asyncDispose]();
+    await this.#lock?.[Symbol.asyncDispose]();
   }
 
   /** Writes a module, over one of the same digest if there is one: so publishing again mends a corrupt file. */

@@ -15,7 +15,7 @@ export interface RunFacts {
 }
 
 /** Runs that are looked back on. */
-const windowRuns = 20;
+export const windowRuns = 20;
 const trapsDegraded = 5;
 const trapsFailed = 10;
 const nearMemoryLimitDegraded = 3;

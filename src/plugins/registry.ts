@@ -26,6 +26,7 @@ import { HookRunner, type LifecycleHook } from './hooks.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { listVersions, type PluginPage, type PluginQuery } from './listing.ts';
 import { findExactVersion, findVersion, refusalToExecute } from './lookup.ts';
+import type { FollowedVersion, VersionChange } from './followed-version.ts';
 import { deletedMeanwhile, sameOrRefused, stateRefusal } from './registry-refusals.ts';
 import type { ValidationReport } from './report.ts';
 import { RewrittenStore } from './rewritten-store.ts';
@@ -51,6 +52,8 @@ export interface PluginRegistryOptions {
   /** Absent if runs store nothing. */
   readonly storage?: PluginStorage;
   readonly bounds?: Partial<PluginBounds>;
+  /** Told of every version that came, changed its state or went, and of what went with it, at once and in order. */
+  readonly changed?: (change: VersionChange) => void;
 }
 
 /** What runs of plugins have stored, as far as the registry has to do with it. */
@@ -208,6 +211,12 @@ export class PluginRegistry implements AsyncDisposable {
     return dropped;
   }
 
+  /** Drops what runs have stored that were still under way when a plugin's storage was dropped, unless it is there again. */
+  dropLeftovers(plugin: string): void {
+    const { storage } = this.#options;
+    if (storage) this.#inBackground(() => this.#dropLeftovers(plugin, storage));
+  }
+
   /** How a version fares; undefined unless it runs. */
   health(version: PluginVersion): PluginHealth | undefined {
     return this.#health.of(version);
@@ -237,6 +246,11 @@ export class PluginRegistry implements AsyncDisposable {
   /** Every version that runs. */
   running(): readonly PluginVersion[] {
     return [...this.#index.inOrder()].map(({ version }) => version).filter(({ state }) => state === 'running');
+  }
+
+  /** Every version as it stands now, for whoever follows the changes from here on. */
+  standing(): readonly FollowedVersion[] {
+    return Array.from(this.#index.inOrder(), followedOf);
   }
 
   /** Every version as it stands, SYNCED, and then each change until the signal aborts. Watching begins with this call. */
@@ -365,7 +379,8 @@ export class PluginRegistry implements AsyncDisposable {
     if (!storage) return nothingDropped;
     const dropped = await storage.drop(plugin);
     log.info({ plugin, tenant, ...dropped }, 'Dropped what runs of a deleted plugin had stored');
-    this.#runs.atEnd(plugin, () => this.#inBackground(() => this.#dropLeftovers(plugin, storage)));
+    this.#runs.atEnd(plugin, () => this.dropLeftovers(plugin));
+    this.#options.changed?.({ type: 'STORAGE_DROPPED', plugin });
     return dropped;
   }
 
@@ -473,6 +488,13 @@ export class PluginRegistry implements AsyncDisposable {
 
   #report(type: 'PUBLISHED' | 'STATE_CHANGED' | 'HEALTH_CHANGED' | 'DELETED', version: PluginVersion): void {
     this.#watchers.report({ type, timeMs: this.#options.clock.now(), version, health: this.health(version) });
+    if (type === 'DELETED') this.#options.changed?.({ type: 'GONE', version });
+    else if (type !== 'HEALTH_CHANGED') this.#tell(version);
+  }
+
+  #tell(version: PluginVersion): void {
+    const entry = this.#index.find(version.manifest.name, version.manifest.version);
+    if (entry) this.#options.changed?.({ type: 'STANDS', ...followedOf(entry) });
   }
 
   #assertOpen(): void {
@@ -497,6 +519,11 @@ export class PluginRegistry implements AsyncDisposable {
   }
 }
 
+/** A version that runs accepts executions from the moment it is told to run. */
+function followedOf({ version, accepting }: Entry): FollowedVersion {
+  return { version, accepting: accepting || version.state === 'running' };
+}
+
 /** What the registry has on disk. */
 interface Stores {
   readonly versions: VersionStore;
@@ -513,10 +540,14 @@ function isUnloaded(entry: Entry): boolean {
 }
 
 /** The limit of memory of a run that asks for none. */
-function ownMemoryBytes(manifest: Manifest): number {
+export function ownMemoryBytes(manifest: Manifest): number {
   return resolveLimits({}, manifest.limits).memoryBytes;
 }
 
-function variantOf(version: { readonly digest: Digest; readonly sizeBytes: number }, memoryBytes: number): Variant {
+/** The variant of a version's module for a limit of memory. */
+export function variantOf(
+  version: { readonly digest: Digest; readonly sizeBytes: number },
+  memoryBytes: number,
+): Variant {
   return { digest: version.digest, sizeBytes: version.sizeBytes, memoryBytes };
 }

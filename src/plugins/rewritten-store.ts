@@ -68,7 +68,7 @@ export class RewrittenStore implements AsyncDisposable {
 
   private constructor(options: RewrittenStoreOptions) {
     this.#options = options;
-    this.#directory = join(options.dataDirectory, 'plugins', 'rewritten');
+    this.#directory = rewrittenDirectory(options.dataDirectory);
     const waitersMax = options.bounds.rewrittenWaitingMax;
     this.#changing = new Gate({ holdersMax: 1, waitersMax, subject: 'the rewritten modules' });
   }
@@ -136,10 +136,8 @@ export class RewrittenStore implements AsyncDisposable {
     );
   }
 
-  #nameOf({ digest, memoryBytes }: RewrittenOf): string {
-    return createHash('sha256')
-      .update(JSON.stringify([digest, memoryBytes, this.#options.identity]))
-      .digest('hex');
+  #nameOf(of: RewrittenOf): string {
+    return rewrittenName(of, this.#options.identity);
   }
 
   #pathOf(name: string): string {
@@ -239,6 +237,18 @@ export class RewrittenStore implements AsyncDisposable {
   }
 }
 
+/** Where the files stand. */
+export function rewrittenDirectory(dataDirectory: string): string {
+  return join(dataDirectory, 'plugins', 'rewritten');
+}
+
+/** The name of a file, which is also its key. */
+export function rewrittenName({ digest, memoryBytes }: RewrittenOf, identity: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([digest, memoryBytes, identity]))
+    .digest('hex');
+}
+
 /** For work that is not given up once it has begun. */
 const never = new AbortController().signal;
 
@@ -264,11 +274,12 @@ async function writeChecked(path: string, parts: readonly Uint8Array[]): Promise
   await file.sync();
 }
 
-/** The content before the checksum; undefined if the checksum does not fit, the size is another, or there is no file. */
-async function readChecked(path: string, sizeBytes: number): Promise<Uint8Array | undefined> {
+/** The content before the checksum; undefined if the checksum does not fit, the size is not the expected one, or there is no file. */
+export async function readChecked(path: string, sizeBytesExpected?: number): Promise<Uint8Array | undefined> {
   await using file = await openIfThere(path);
   if (file === undefined) return undefined;
-  if ((await file.stat()).size !== sizeBytes || sizeBytes < rewrittenChecksumBytes) return undefined;
+  const sizeBytes = (await file.stat()).size;
+  if (sizeBytes !== (sizeBytesExpected ?? sizeBytes) || sizeBytes < rewrittenChecksumBytes) return undefined;
   const content = new Uint8Array(sizeBytes);
   const hash = createHash('sha256');
   const end = sizeBytes - rewrittenChecksumBytes;

@@ -23,6 +23,7 @@ import {
 } from '@grpc/grpc-js';
 import { ExecError } from '../model/exec-error.ts';
 import { type LiveCalls, ServerCallContext, type SurfaceCall } from './call-context.ts';
+import { RawMessage } from './raw-message.ts';
 import { type ReadableCall, readRequests } from './request-stream.ts';
 import { sendAll, type WritableCall } from './response-stream.ts';
 import type { CallContext, ServiceImplementation } from './service-types.ts';
@@ -116,6 +117,7 @@ function streamsResponses({ methodKind }: DescMethod): boolean {
 
 function encoder(schema: DescMessage): Encode {
   return (message) => {
+    if (message instanceof RawMessage) return message.bytes;
     const complete =
       (message as Partial<Message>).$typeName === undefined
         ? create(schema, message as Record<string, unknown>)

@@ -1,7 +1,7 @@
 /** AdminService: what the server is doing, in bounded lists. What is counted, and how, is the business of whoever hands it in. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { AdminService, PoolInfoSchema } from '../gen/caisson/v1/admin_pb.ts';
+import type { AdminService, PoolInfoSchema, ProcessInfoSchema } from '../gen/caisson/v1/admin_pb.ts';
 import type { ServiceImplementation } from './service-types.ts';
 import { durationOf, timestampOf } from './wire-time.ts';
 
@@ -12,6 +12,17 @@ export interface ServerFacts {
   readonly nodeVersion: string;
   readonly startMs: number;
   pool(): PoolFacts;
+  /** Absent if the server is one process. */
+  readonly process?: ProcessFacts;
+}
+
+/** One process of a server that has several. */
+export interface ProcessFacts {
+  readonly number: number;
+  readonly pid: number;
+  readonly leader: boolean;
+  readonly startMs: number;
+  connections(): number;
 }
 
 /** The pool as it stands. */
@@ -55,19 +66,31 @@ export interface InstanceCounts {
   readonly keptBytes: number;
 }
 
-const queuesMax = 100;
-const instancesMax = 1_000;
+/** Tenants and plugins that an answer names at most. */
+export const queuesMax = 100;
+export const instancesMax = 1_000;
 
 /** The implementation, to be bound to AdminService. */
 export function adminServiceOf(server: ServerFacts): ServiceImplementation<typeof AdminService> {
   return {
-    getServerInfo: () => ({
-      version: server.version,
-      nodeVersion: server.nodeVersion,
-      startTime: timestampOf(server.startMs),
-      pool: poolMessage(server.pool()),
-    }),
+    getServerInfo: () => {
+      const pool = poolMessage(server.pool());
+      return {
+        version: server.version,
+        nodeVersion: server.nodeVersion,
+        startTime: timestampOf(server.startMs),
+        pool,
+        processes: server.process ? [processMessage(server.process, pool)] : [],
+      };
+    },
   };
+}
+
+function processMessage(
+  { startMs, connections, ...facts }: ProcessFacts,
+  pool: MessageInitShape<typeof PoolInfoSchema>,
+): MessageInitShape<typeof ProcessInfoSchema> {
+  return { ...facts, startTime: timestampOf(startMs), connections: connections(), pool };
 }
 
 function poolMessage(pool: PoolFacts): MessageInitShape<typeof PoolInfoSchema> {
@@ -93,7 +116,7 @@ function poolMessage(pool: PoolFacts): MessageInitShape<typeof PoolInfoSchema> {
 }
 
 /** At most `max` items, greatest first, going by the first measure and then by the second. */
-function greatest<Item>(
+export function greatest<Item>(
   items: readonly Item[],
   max: number,
   measures: (item: Item) => readonly [number, number],

@@ -7,8 +7,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { onAbort } from '../base/signals.ts';
 import { boundedText } from '../base/text.ts';
-import type { ExecuteManyRequest, ExecuteManyResponseSchema } from '../gen/caisson/v1/execution_pb.ts';
+import type { ExecuteManyRequest, ExecuteManyResponseSchema, ExecutionSchema } from '../gen/caisson/v1/execution_pb.ts';
 import { ExecError } from '../model/exec-error.ts';
+import type { Action } from '../model/execution.ts';
 import { fixedLimits } from '../model/limits.ts';
 import { executionMessage, refusalMessage } from './convert-execution.ts';
 import type { ExecutionApi } from './execution-api.ts';
@@ -19,11 +20,14 @@ import { type FaultLog, refusalFor, shuttingDown } from './status.ts';
 import { tenantOf } from './tenants.ts';
 
 type Answer = MessageInitShape<typeof ExecuteManyResponseSchema>;
+type ExecutionInit = MessageInitShape<typeof ExecutionSchema>;
 
 interface ManyOptions {
   readonly executions: ExecutionApi;
   readonly faults: FaultLog;
   readonly context: CallContext;
+  /** Has a request run by another process if it belongs there; undefined if it does not. */
+  readonly elsewhere?: (request: ExecuteManyRequest) => Promise<ExecutionInit> | undefined;
 }
 
 /** Requests of one stream that are running, waiting, or answered but not taken. */
@@ -76,9 +80,8 @@ async function answer(request: ExecuteManyRequest, window: RequestWindow, option
   const entry: WindowEntry = { requestId, bytes: request.input.byteLength, first: !window.has(requestId) };
   window.admit(entry);
   try {
-    const snapshot = await run(request, entry, options);
-    const outputBytes = snapshot.outcome?.name === 'OK' ? snapshot.outcome.output.byteLength : 0;
-    const execution = executionMessage(snapshot, { withOutput: true });
+    const execution = await run(request, entry, options);
+    const outputBytes = execution.output?.byteLength ?? 0;
     window.answer(entry, { requestId, result: { case: 'execution', value: execution } }, outputBytes);
   } catch (error) {
     const refusal = refusalMessage(refusalFor(error, options.context, options.faults));
@@ -86,12 +89,16 @@ async function answer(request: ExecuteManyRequest, window: RequestWindow, option
   }
 }
 
-function run(request: ExecuteManyRequest, entry: WindowEntry, options: ManyOptions): ReturnType<typeof runToEnd> {
-  const { executions, context } = options;
+function run(request: ExecuteManyRequest, entry: WindowEntry, options: ManyOptions): Promise<ExecutionInit> {
+  const { context } = options;
   if (context.draining.aborted) throw shuttingDown();
   const action = actionOf(request, context.metadata, { requestIdRequired: true });
   if (!entry.first) throw inFlight();
-  return runToEnd(executions, action, context);
+  return options.elsewhere?.(request) ?? runHere(action, options);
+}
+
+async function runHere(action: Action, { executions, context }: ManyOptions): Promise<ExecutionInit> {
+  return executionMessage(await runToEnd(executions, action, context), { withOutput: true });
 }
 
 function inFlight(): ExecError {

@@ -8,8 +8,10 @@ import { linkSignals } from '../base/signals.ts';
 import type { StoredEvent } from '../execution/execution-record.ts';
 import type {
   AttachExecutionRequest,
+  ExecuteManyRequest,
   ExecuteStreamRequest,
   ExecutionEventSchema,
+  ExecutionSchema,
   ExecutionService,
 } from '../gen/caisson/v1/execution_pb.ts';
 import { AbortReason } from '../model/abort-reason.ts';
@@ -25,10 +27,17 @@ import { type FaultLog, shuttingDown } from './status.ts';
 type EventMessage = MessageInitShape<typeof ExecutionEventSchema>;
 type EventStream = AsyncGenerator<{ event: EventMessage }>;
 
+/** Has a request of ExecuteMany run by another process if it belongs there; undefined if it does not. */
+export type RunsElsewhere = (
+  request: ExecuteManyRequest,
+  context: CallContext,
+) => Promise<MessageInitShape<typeof ExecutionSchema>> | undefined;
+
 /** The implementation, to be bound to ExecutionService; `faults` takes what ExecuteMany answers as INTERNAL. */
 export function executionServiceOf(
   executions: ExecutionApi,
   faults: FaultLog,
+  elsewhere?: RunsElsewhere,
 ): ServiceImplementation<typeof ExecutionService> {
   return {
     async execute(request, context) {
@@ -38,7 +47,13 @@ export function executionServiceOf(
 
     executeStream: (request, context) => executeStream(executions, request, context),
 
-    executeMany: (requests, context) => executeMany(requests, { executions, faults, context }),
+    executeMany: (requests, context) =>
+      executeMany(requests, {
+        executions,
+        faults,
+        context,
+        ...(elsewhere && { elsewhere: (request) => elsewhere(request, context) }),
+      }),
 
     attachExecution: (request, context) => attach(executions, request, context),
 

@@ -11,7 +11,7 @@ import { ExecError } from '../model/exec-error.ts';
 
 const unixScheme = 'unix:';
 /** Only its owner may connect to a socket. */
-const socketMode = 0o600;
+export const socketMode = 0o600;
 
 /** Whether only programs of this machine can reach the address. Anything doubtful is not. */
 export function isLoopback(address: string): boolean {
@@ -50,7 +50,7 @@ function bind(server: Server, address: string): Promise<number> {
 }
 
 /** Removes a socket that a server left behind when it was killed; one that somebody listens on stays. */
-async function removeStaleSocket(path: string): Promise<void> {
+export async function removeStaleSocket(path: string): Promise<void> {
   const entry = await lstat(path).catch(() => undefined);
   if (entry?.isSocket() === true && !(await answers(path))) await unlink(path);
 }

@@ -3,7 +3,8 @@
  * order in which it shuts down. What it serves is handed in.
  */
 
-import { Server, type ServerOptions, setLogger } from '@grpc/grpc-js';
+import type { Duplex } from 'node:stream';
+import { type ConnectionInjector, Server, ServerCredentials, type ServerOptions, setLogger } from '@grpc/grpc-js';
 import type { Clock } from '../base/clock.ts';
 import { onAbort } from '../base/signals.ts';
 import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.ts';
@@ -21,7 +22,7 @@ import { type CallTracer, tracingInterceptor } from './tracing.ts';
 /** What a server serves, and where. */
 export interface RpcServerOptions {
   readonly services: readonly ServiceBinding[];
-  /** "host:port" or "unix:/path"; port 0 for any free one. */
+  /** "host:port" or "unix:/path"; port 0 for any free one. None if all connections are handed in. */
   readonly addresses: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
@@ -61,6 +62,9 @@ export class RpcServer implements AsyncDisposable {
   readonly #draining = new AbortController();
   readonly #forced = new AbortController();
   #addresses: readonly string[] = [];
+  #injector: ConnectionInjector | undefined;
+  /** The ends of the connections that were handed in: grpc-js waits for those only that it has accepted. */
+  readonly #injected = new Set<Promise<void>>();
   #shutdown: Promise<void> | undefined;
 
   private constructor(options: RpcServerOptions) {
@@ -87,7 +91,7 @@ export class RpcServer implements AsyncDisposable {
       server.#server.forceShutdown();
       throw error;
     }
-    options.log.info({ addresses: server.#addresses }, 'Serving gRPC');
+    if (server.#addresses.length > 0) options.log.info({ addresses: server.#addresses }, 'Serving gRPC');
     const reachable = server.#addresses.filter((address) => !isLoopback(address));
     if (reachable.length > 0)
       options.log.warn({ addresses: reachable }, 'Serving other machines without authentication');
@@ -97,6 +101,15 @@ export class RpcServer implements AsyncDisposable {
   /** As bound, with real ports. */
   get addresses(): readonly string[] {
     return this.#addresses;
+  }
+
+  /** Serves a connection that somebody else has accepted. */
+  serve(connection: Duplex): void {
+    this.#injector ??= this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const closed = new Promise<void>((resolve) => connection.once('close', resolve));
+    this.#injected.add(closed);
+    void closed.then(() => this.#injected.delete(closed));
+    this.#injector.injectConnection(connection);
   }
 
   /** Aborts when the shutdown begins to turn calls away. */
@@ -142,8 +155,9 @@ export class RpcServer implements AsyncDisposable {
   }
 
   /** Takes no further connection or call; resolves when the last connection has ended. */
-  #closeGently(): Promise<void> {
-    return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
+  async #closeGently(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    await Promise.all([closed, ...this.#injected]);
   }
 
   /** Resolves after `ms`, or sooner when `until` does or the shutdown is forced. */

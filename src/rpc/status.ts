@@ -13,13 +13,10 @@ import { ExecError } from '../model/exec-error.ts';
 import type { Log } from '../model/log.ts';
 import { type Reason, reasons, type StatusCode } from '../model/reasons.ts';
 import { encodeDetails, type Refusal } from './details.ts';
+import { ForwardedRefusal } from './forwarded-refusal.ts';
+import { detailsKey, pushbackKey, type WireStatus } from './wire-status.ts';
 
-/** A status as grpc-js takes it from a handler. */
-export interface WireStatus {
-  readonly code: number;
-  readonly details: string;
-  readonly metadata: Metadata;
-}
+export type { WireStatus } from './wire-status.ts';
 
 /** Thrown by the standard services, whose protocols name codes that no Reason has. */
 export class StandardRefusal extends Error {
@@ -47,10 +44,6 @@ export interface FaultLog {
 export const statusTextBytesMax = 2_048;
 const faultTextBytesMax = 512;
 
-/** Milliseconds that a retrying client waits, whatever its own policy says. */
-const pushbackKey = 'grpc-retry-pushback-ms';
-const detailsKey = 'grpc-status-details-bin';
-
 /** 5 of NOT_FOUND. */
 export function statusCodeNumber(code: StatusCode): number {
   return statusCodes[code];
@@ -64,12 +57,13 @@ export interface FailedCall {
 
 /** The status for anything thrown; faults of the server are logged with their cause under the id that the caller sees. */
 export function statusFor(thrown: unknown, call: FailedCall, faults: FaultLog): WireStatus {
-  return wireStatus(refusalFor(thrown, call, faults));
+  return thrown instanceof ForwardedRefusal ? thrown.status : wireStatus(refusalFor(thrown, call, faults));
 }
 
 /** The refusal for anything thrown, logged as statusFor says. */
 export function refusalFor(thrown: unknown, call: FailedCall, { clock, log }: FaultLog): Refusal {
   if (thrown instanceof StandardRefusal) return standardRefusal(thrown);
+  if (thrown instanceof ForwardedRefusal) return thrown.refusal;
   const error = asExecError(thrown);
   const refusal = refusalOf(error, call.request);
   const fields = { method: call.path, reason: error.reason, error: error.cause ?? error };

@@ -12,6 +12,8 @@ const subsections = { functions: 1, locals: 2, labels: 3 } as const;
 export interface FunctionMoves {
   /** The new index of a function of the original, ascending as the old ones are; undefined if it is no longer there. */
   moved(index: number): number | undefined;
+  /** The new index of a local of a function of the original; without it none moves. */
+  movedLocal?(index: number, local: number): number;
   /** Names of functions that the original does not have, by new index, ascending. */
   readonly added: readonly { readonly index: number; readonly name: string }[];
 }
@@ -79,18 +81,20 @@ function counted(count: number, entries: ByteWriter): Uint8Array {
   return new ByteWriter().unsigned(count).bytes(entries.finish()).finish();
 }
 
-function rewriteLocalNames(content: ByteReader, { moved }: FunctionMoves): Uint8Array {
+function rewriteLocalNames(content: ByteReader, { moved, movedLocal }: FunctionMoves): Uint8Array {
   const writer = new ByteWriter();
   let kept = 0;
   for (let left = content.count('functions'); left > 0; left--) {
-    const index = moved(content.u32());
-    const start = content.offset;
-    for (let rest = content.count('names'); rest > 0; rest--) {
-      content.u32();
-      readName(content);
+    const original = content.u32();
+    const index = moved(original);
+    const names = new ByteWriter();
+    const count = content.count('names');
+    for (let rest = count; rest > 0; rest--) {
+      const local = content.u32();
+      names.unsigned(movedLocal?.(original, local) ?? local).sized(readName(content));
     }
     if (index === undefined) continue;
-    writer.unsigned(index).copy(content.bytes, start, content.offset);
+    writer.unsigned(index).unsigned(count).bytes(names.finish());
     kept++;
   }
   return counted(kept, writer);

@@ -43,7 +43,7 @@ import { ByteWriter } from './writer.ts';
  * Belongs to every rewritten module that is kept: another version would have written
  * it, or merged it with the kernel, differently.
  */
-export const rewriterVersion = 3;
+export const rewriterVersion = 5;
 
 export interface RewriteOptions {
   /** What all memories and tables together may take. */
@@ -154,7 +154,10 @@ class Rewriter {
       writer.name(name).u8(externKinds.indexOf(kind)).unsigned(index);
     });
     this.#contents.set('start', new Uint8Array());
-    if (this.#meter !== undefined) this.#append('function', this.#meter.appendedFunctions);
+    if (this.#meter !== undefined) {
+      this.#contents.set('function', this.#meter.functionSection);
+      this.#append('type', this.#meter.appendedTypes);
+    }
     const codeStart = this.#writeSections(code);
     const bytes = this.#writer.finish();
     if (code === undefined) return { bytes, exports };
@@ -228,7 +231,6 @@ class Rewriter {
 
   /** The contents that change only if fuel is counted. Code comes last, as all that refers to functions must be known. */
   #replaceMetered(meter: Meter): MeteredCode {
-    this.#append('type', meter.appendedTypes);
     this.#append('global', meter.appendedGlobals, readGlobals);
     this.#append('element', nothing, readElements);
     return meter.meterCode(this.#read('code', (reader) => reader));
@@ -282,7 +284,11 @@ class Rewriter {
     }
     const meter = this.#meter;
     this.#writer.section(sectionIds.custom, (content) => {
-      const moves = { moved: (index: number) => meter.moved(index), added: meter.addedNames };
+      const moves = {
+        moved: (index: number) => meter.moved(index),
+        movedLocal: (index: number, local: number) => meter.movedLocal(index, local),
+        added: meter.addedNames,
+      };
       rewriteNames(openSection(this.#bytes, section), moves, content.name('name'));
     });
   }

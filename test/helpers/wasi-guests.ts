@@ -56,12 +56,17 @@ export const exitCommand: string = program(`
     (call $proc_exit (i32.const 3))
     unreachable)`);
 
-/** A command that sleeps for an hour. */
-export const sleepCommand: string = program(`
+/** A command that sleeps for so long. */
+export function sleepingCommand(ms: number): string {
+  return program(`
   (func (export "_start")
     (i32.store (i32.const 2064) (i32.const 1))
-    (i64.store (i32.const 2072) (i64.const 3600000000000))
+    (i64.store (i32.const 2072) (i64.const ${ms * 1_000_000}))
     (drop (call $poll_oneoff (i32.const 2048) (i32.const 3072) (i32.const 1) (i32.const 8))))`);
+}
+
+/** A command that sleeps for an hour. */
+export const sleepCommand: string = sleepingCommand(3_600_000);
 
 /** A command that copies the file "a.txt" of the first mount to its output. */
 export const mountCommand: string = program(`

@@ -63,7 +63,12 @@ CAISSON_USER(invoke_error) uint64_t caisson_host_invoke_error(void);
 
 static inline uint32_t caisson_text_length(const char *text) {
   uint32_t length = 0;
-  while (text[length] != 0) length++;
+  if (__builtin_constant_p(__builtin_strlen(text))) return (uint32_t)__builtin_strlen(text);
+  while (text[length] != 0) {
+    length++;
+    /* Or the compiler would make this loop a call of strlen, which there is not without a C library. */
+    __asm__ volatile("" : "+r"(length));
+  }
   return length;
 }
 

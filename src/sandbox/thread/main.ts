@@ -90,7 +90,7 @@ function listen(): void {
     else if (!controlBlock.waitForBell(listenMs)) return;
   }
   // V8 and timers have their turn; messages that have come meanwhile are events.
-  setImmediate(listen);
+  systemClock.after(0, listen);
 }
 
 function answer(message: CallMessage): void {

@@ -107,6 +107,12 @@ export class Meter implements FunctionSpace {
     return index < this.imported ? index : index + 1;
   }
 
+  /** The new index of a local of a function. Call it when the code has been metered. */
+  movedLocal(index: number, local: number): number {
+    const ordinal = index - this.imported;
+    return this.#isPassed(ordinal) && local >= this.#firstMovableLocal(ordinal) ? local + 1 : local;
+  }
+
   called(index: number): number {
     return this.#imports[index]?.price?.perOperand === undefined ? this.moved(index) : this.referenced(index);
   }

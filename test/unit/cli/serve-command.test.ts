@@ -20,6 +20,7 @@ describe('serve', () => {
         admin: { host: '127.0.0.1', port: 50_080 },
         socketPath: undefined,
         dataDirectory: '/d',
+        processes: 1,
         threadsMin: processors,
         threadsMax: 4 * processors,
         queueMax: 1_000,
@@ -37,6 +38,7 @@ describe('serve', () => {
     CAISSON_ADMIN: 'off',
     CAISSON_SOCKET: '/s.sock',
     CAISSON_DATA_DIR: '/other',
+    CAISSON_PROCESSES: '64',
     CAISSON_THREADS_MIN: '3',
     CAISSON_THREADS_MAX: '5',
     CAISSON_QUEUE_MAX: '0',
@@ -50,6 +52,7 @@ describe('serve', () => {
     admin: undefined,
     socketPath: '/s.sock',
     dataDirectory: '/other',
+    processes: 64,
     threadsMin: 3,
     threadsMax: 5,
     queueMax: 0,
@@ -72,8 +75,8 @@ describe('serve', () => {
       value,
     ]);
     vi.stubEnv('CAISSON_LOG_LEVEL', 'warn');
-    for (const name of ['CAISSON_THREADS_MIN', 'CAISSON_THREADS_MAX', 'CAISSON_QUEUE_MAX', 'CAISSON_GRACE_SECONDS'])
-      vi.stubEnv(name, '1');
+    for (const name of ['PROCESSES', 'THREADS_MIN', 'THREADS_MAX', 'QUEUE_MAX', 'GRACE_SECONDS'])
+      vi.stubEnv(`CAISSON_${name}`, '1');
     vi.stubEnv('CAISSON_ALLOW_WASM_FEATURE', undefined);
     expect((await runCli(['serve', ...words])).served).toEqual([options]);
   });
@@ -85,6 +88,8 @@ describe('serve', () => {
   });
 
   test.each([
+    [['--processes', '0'], 'from 1 to 64'],
+    [['--processes', '65'], 'from 1 to 64'],
     [['--threads-min', '0'], 'from 1 to 256'],
     [['--threads-min', '9', '--threads-max', '8'], '--threads-max is 8, but --threads-min is 9'],
     [['--grpc', 'off'], 'Nothing to serve gRPC on'],

@@ -47,10 +47,26 @@ describe('server info', () => {
     ]);
   });
 
+  test('prints the processes of a server that has several', async () => {
+    const processes = [
+      { number: 0, pid: 71, leader: true, startTime: { seconds: 1_700_000_000n }, connections: 4, pool: info.pool },
+      { number: 1, pid: 72, startTime: { seconds: 1_700_000_001n }, connections: 3, pool: { threads: 2 } },
+    ];
+    const several = create(GetServerInfoResponseSchema, { version: '1.2.3', pool: {}, processes });
+    const run = await runCli(['server', 'info'], { admin: { getServerInfo: () => Promise.resolve(several) } });
+    expect(run.stdout).toContain(
+      [
+        'PROCESS    PID  STARTED                   CONNECTIONS  BUSY',
+        '0 (leads)  71   2023-11-14T22:13:20.000Z  4            2 of 3',
+        '1          72   2023-11-14T22:13:21.000Z  3            0 of 2',
+      ].join('\n'),
+    );
+  });
+
   test('leaves tables out that would be empty', async () => {
     const idle = create(GetServerInfoResponseSchema, { version: '1.2.3', pool: {} });
     const run = await runCli(['server', 'info'], { admin: { getServerInfo: () => Promise.resolve(idle) } });
-    expect(run.stdout).not.toMatch(/TENANT|PLUGIN/);
+    expect(run.stdout).not.toMatch(/PROCESS|TENANT|PLUGIN/);
   });
 
   test('prints JSON, also what is zero', async () => {

@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { memoryModule } from '../../../src/sandbox/kernel/kernel.ts';
+import { createMemory } from '../../../src/sandbox/thread/memories.ts';
 import { type Digest, digestOf } from '../../../src/base/digest.ts';
 import type { PluginBounds } from '../../../src/plugins/bounds.ts';
 import {
@@ -119,11 +121,14 @@ describe('A store of rewritten modules', () => {
   });
 });
 
-function fuelOf({ bytes, imports }: SoundAnalysis['composed']): bigint {
+function fuelOf({ bytes, imports, memories }: SoundAnalysis['composed']): bigint {
   const functions: Record<string, Record<string, () => number>> = {};
   for (const { module, name } of imports) (functions[module] ??= {})[name] = () => 0;
   const host = new FuelHost();
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), host.imports(functions));
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    ...host.imports(functions),
+    [memoryModule]: Object.fromEntries(memories.map(createMemory).entries()),
+  });
   host.attach(instance);
   expect((instance.exports['run'] as () => number)()).toBe(9);
   return host.used;

@@ -164,6 +164,16 @@ describe('The limit', () => {
 });
 
 describe('A guest', () => {
+  test('is heeded soon in a function that does nothing but call what does not check', () => {
+    const busy = '(local.set 0 (i32.add (local.get 0) (i32.const 1)))'.repeat(3_000);
+    const calls = '(call $busy (i32.const 1))'.repeat(10_000);
+    const text = `(module (func $busy (param i32) (if (local.get 0) (then ${busy}))) (func (export "run") ${calls}))`;
+    const limit = 1_000_000n;
+    const { fuel, exhausted } = run(text, { limit, slice: 10_000n });
+    expect(exhausted).toBe(true);
+    expect(fuel).toBeLessThan(limit + 2_000_000n);
+  });
+
   test('tells when it was refused memory, and only then', () => {
     const grow = (pages: number): string => body(`(drop (memory.grow (i32.const ${pages})))`, '(memory 1)');
     expect(run(grow(1), { memoryBytesMax: 4 * 65_536 }).growFailed).toBe(false);

@@ -152,7 +152,10 @@ describe('rewriteModule', () => {
     [['_start'], ['caisson:_start']],
     [['_start', '_initialize'], ['caisson:_initialize']],
     [['_start', 'hs_init'], ['caisson:hs_init']],
-    [['_start', 'hs_init', '_initialize'], ['caisson:_initialize', 'caisson:hs_init']],
+    [
+      ['_start', 'hs_init', '_initialize'],
+      ['caisson:_initialize', 'caisson:hs_init'],
+    ],
     [['other'], []],
   ])('renames of %j what loaders would call, and lists what to call', (names, lifecycle) => {
     const module = wat(`(module ${names.map((name) => `(func (export "${name}"))`).join('')})`);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file caisson/v1/admin.proto.
  */
 export const file_caisson_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChZjYWlzc29uL3YxL2FkbWluLnByb3RvEgpjYWlzc29uLnYxIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IpIBChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIUCgxub2RlX3ZlcnNpb24YAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoEcG9vbBgEIAEoCzIULmNhaXNzb24udjEuUG9vbEluZm8i/AIKCFBvb2xJbmZvEg8KB3RocmVhZHMYASABKAUSDAoEaWRsZRgCIAEoBRIMCgRidXN5GAMgASgFEhAKCHN0YXJ0aW5nGAQgASgFEg8KB3dhaXRpbmcYBSABKAUSEwoLd2FpdGluZ19tYXgYBiABKAUSKwoId2FpdF9wNTAYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoId2FpdF9wOTkYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPdGhyZWFkc19zdGFydGVkGAkgASgEEhgKEHRocmVhZHNfcmVjeWNsZWQYCiABKAQSFAoMdGhyZWFkc19sb3N0GAsgASgEEg8KB3JlZnVzZWQYDCABKAQSJwoGcXVldWVzGA0gAygLMhcuY2Fpc3Nvbi52MS5UZW5hbnRRdWV1ZRIuCglpbnN0YW5jZXMYDiADKAsyGy5jYWlzc29uLnYxLlBsdWdpbkluc3RhbmNlcyI/CgtUZW5hbnRRdWV1ZRIOCgZ0ZW5hbnQYASABKAkSDwoHd2FpdGluZxgCIAEoBRIPCgdydW5uaW5nGAMgASgFIlUKD1BsdWdpbkluc3RhbmNlcxIOCgZwbHVnaW4YASABKAkSEAoIcHJlcGFyZWQYAiABKAUSDAoEa2VwdBgDIAEoBRISCgprZXB0X2J5dGVzGAQgASgEMmQKDEFkbWluU2VydmljZRJUCg1HZXRTZXJ2ZXJJbmZvEiAuY2Fpc3Nvbi52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBohLmNhaXNzb24udjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlQjgKDmRldi5jYWlzc29uLnYxUAFaJGNhaXNzb24uZGV2L2dlbi9jYWlzc29uL3YxO2NhaXNzb252MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChZjYWlzc29uL3YxL2FkbWluLnByb3RvEgpjYWlzc29uLnYxIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0Ir4BChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIUCgxub2RlX3ZlcnNpb24YAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoEcG9vbBgEIAEoCzIULmNhaXNzb24udjEuUG9vbEluZm8SKgoJcHJvY2Vzc2VzGAUgAygLMhcuY2Fpc3Nvbi52MS5Qcm9jZXNzSW5mbyKjAQoLUHJvY2Vzc0luZm8SDgoGbnVtYmVyGAEgASgFEgsKA3BpZBgCIAEoBRIOCgZsZWFkZXIYAyABKAgSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29ubmVjdGlvbnMYBSABKAUSIgoEcG9vbBgGIAEoCzIULmNhaXNzb24udjEuUG9vbEluZm8i/AIKCFBvb2xJbmZvEg8KB3RocmVhZHMYASABKAUSDAoEaWRsZRgCIAEoBRIMCgRidXN5GAMgASgFEhAKCHN0YXJ0aW5nGAQgASgFEg8KB3dhaXRpbmcYBSABKAUSEwoLd2FpdGluZ19tYXgYBiABKAUSKwoId2FpdF9wNTAYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoId2FpdF9wOTkYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPdGhyZWFkc19zdGFydGVkGAkgASgEEhgKEHRocmVhZHNfcmVjeWNsZWQYCiABKAQSFAoMdGhyZWFkc19sb3N0GAsgASgEEg8KB3JlZnVzZWQYDCABKAQSJwoGcXVldWVzGA0gAygLMhcuY2Fpc3Nvbi52MS5UZW5hbnRRdWV1ZRIuCglpbnN0YW5jZXMYDiADKAsyGy5jYWlzc29uLnYxLlBsdWdpbkluc3RhbmNlcyI/CgtUZW5hbnRRdWV1ZRIOCgZ0ZW5hbnQYASABKAkSDwoHd2FpdGluZxgCIAEoBRIPCgdydW5uaW5nGAMgASgFIlUKD1BsdWdpbkluc3RhbmNlcxIOCgZwbHVnaW4YASABKAkSEAoIcHJlcGFyZWQYAiABKAUSDAoEa2VwdBgDIAEoBRISCgprZXB0X2J5dGVzGAQgASgEMmQKDEFkbWluU2VydmljZRJUCg1HZXRTZXJ2ZXJJbmZvEiAuY2Fpc3Nvbi52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBohLmNhaXNzb24udjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlQjgKDmRldi5jYWlzc29uLnYxUAFaJGNhaXNzb24uZGV2L2dlbi9jYWlzc29uL3YxO2NhaXNzb252MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * GetServerInfoRequest is the request of GetServerInfo.
@@ -57,11 +57,19 @@ export type GetServerInfoResponse = Message<"caisson.v1.GetServerInfoResponse"> 
   startTime?: Timestamp | undefined;
 
   /**
-   * Threads, and who waits for them.
+   * Threads, and who waits for them; of all processes together.
    *
    * @generated from field: caisson.v1.PoolInfo pool = 4;
    */
   pool?: PoolInfo | undefined;
+
+  /**
+   * The processes that share the port, by number; those that do not answer are
+   * left out. Empty if the server is one process.
+   *
+   * @generated from field: repeated caisson.v1.ProcessInfo processes = 5;
+   */
+  processes: ProcessInfo[];
 };
 
 /**
@@ -70,6 +78,62 @@ export type GetServerInfoResponse = Message<"caisson.v1.GetServerInfoResponse"> 
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
   messageDesc(file_caisson_v1_admin, 1);
+
+/**
+ * ProcessInfo is one of the processes of a server that has several.
+ *
+ * @generated from message caisson.v1.ProcessInfo
+ */
+export type ProcessInfo = Message<"caisson.v1.ProcessInfo"> & {
+  /**
+   * From 0 on. A process that is replaced leaves its number to the next.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number: number;
+
+  /**
+   * What the operating system calls it.
+   *
+   * @generated from field: int32 pid = 2;
+   */
+  pid: number;
+
+  /**
+   * Whether it keeps the plugins and what they store; number 0 does.
+   *
+   * @generated from field: bool leader = 3;
+   */
+  leader: boolean;
+
+  /**
+   * When it started.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Connections of clients that it serves.
+   *
+   * @generated from field: int32 connections = 5;
+   */
+  connections: number;
+
+  /**
+   * Its threads and instances.
+   *
+   * @generated from field: caisson.v1.PoolInfo pool = 6;
+   */
+  pool?: PoolInfo | undefined;
+};
+
+/**
+ * Describes the message caisson.v1.ProcessInfo.
+ * Use `create(ProcessInfoSchema)` to create a new message.
+ */
+export const ProcessInfoSchema: GenMessage<ProcessInfo> = /*@__PURE__*/
+  messageDesc(file_caisson_v1_admin, 2);
 
 /**
  * PoolInfo is the state of the pool of threads and instances.
@@ -121,7 +185,8 @@ export type PoolInfo = Message<"caisson.v1.PoolInfo"> & {
 
   /**
    * How long the calls that got a thread lately had waited: half of them no
-   * longer than this.
+   * longer than this. Of several processes the one that let its calls wait
+   * longest.
    *
    * @generated from field: google.protobuf.Duration wait_p50 = 7;
    */
@@ -182,7 +247,7 @@ export type PoolInfo = Message<"caisson.v1.PoolInfo"> & {
  * Use `create(PoolInfoSchema)` to create a new message.
  */
 export const PoolInfoSchema: GenMessage<PoolInfo> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_admin, 2);
+  messageDesc(file_caisson_v1_admin, 3);
 
 /**
  * TenantQueue is one tenant's share of the pool.
@@ -217,7 +282,7 @@ export type TenantQueue = Message<"caisson.v1.TenantQueue"> & {
  * Use `create(TenantQueueSchema)` to create a new message.
  */
 export const TenantQueueSchema: GenMessage<TenantQueue> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_admin, 3);
+  messageDesc(file_caisson_v1_admin, 4);
 
 /**
  * PluginInstances are the instances of one plugin that threads keep.
@@ -259,7 +324,7 @@ export type PluginInstances = Message<"caisson.v1.PluginInstances"> & {
  * Use `create(PluginInstancesSchema)` to create a new message.
  */
 export const PluginInstancesSchema: GenMessage<PluginInstances> = /*@__PURE__*/
-  messageDesc(file_caisson_v1_admin, 4);
+  messageDesc(file_caisson_v1_admin, 5);
 
 /**
  * AdminService shows operators what the server is doing.
@@ -269,7 +334,8 @@ export const PluginInstancesSchema: GenMessage<PluginInstances> = /*@__PURE__*/
 export const AdminService: GenService<{
   /**
    * GetServerInfo answers with the server's version and with what its pool of
-   * threads and instances holds right now.
+   * threads and instances holds right now. Of a server with several processes
+   * any of them answers for all.
    *
    * Codes: UNAVAILABLE (the server is shutting down; retry after the delay in
    * RetryInfo).
