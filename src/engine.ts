@@ -6,6 +6,7 @@
 
 import { availableParallelism } from 'node:os';
 import type { Clock } from './base/clock.ts';
+import type { Digest } from './base/digest.ts';
 import type { Invoker } from './capabilities/services/invoke.ts';
 import type { KvStore } from './capabilities/services/kv-store.ts';
 import { deadlined } from './execution/deadlined.ts';
@@ -51,11 +52,17 @@ export type ExecutedPlugins = Pick<
 /** What differs between a server's only process and one of several. */
 export interface EngineParts<Registry extends ExecutedPlugins> {
   /** Opens what knows the versions. */
-  openRegistry(compiler: Compiler, storage: PluginStorage): Promise<Registry> | Registry;
+  openRegistry(compiler: Compiler, links: RegistryLinks): Promise<Registry> | Registry;
   /** Absent: values of capability "kv" are kept in this process. */
   readonly kv?: KvStore;
   /** Absent: identifiers of executions carry nothing but their time. */
   readonly newId?: (nowMs: number) => string;
+}
+
+/** What a registry reaches of the rest of the engine. */
+export interface RegistryLinks {
+  readonly storage: PluginStorage;
+  readonly released: (digest: Digest) => void;
 }
 
 export interface Engine<Registry extends ExecutedPlugins = PluginRegistry> extends AsyncDisposable {
@@ -75,8 +82,8 @@ export async function startEngine(
   const { changed, ...others } = parts;
   return await startEngineWith(options, {
     ...others,
-    openRegistry: (compiler, storage) =>
-      PluginRegistry.open({ dataDirectory, compiler, grants, storage, clock, log, ...(changed && { changed }) }),
+    openRegistry: (compiler, links) =>
+      PluginRegistry.open({ dataDirectory, compiler, grants, ...links, clock, log, ...(changed && { changed }) }),
   });
 }
 
@@ -89,7 +96,12 @@ export async function startEngineWith<Registry extends ExecutedPlugins>(
   await using stack = new AsyncDisposableStack();
   const modulePolicy = { ...modulePolicyDefault, allowedFeatures: options.allowedFeatures };
   const compiler = stack.use(await Compiler.start({ clock, policy: modulePolicy }));
-  const registry = stack.use(await parts.openRegistry(compiler, { drop: (plugin) => host.kv.dropPlugin(plugin) }));
+  const links: RegistryLinks = {
+    storage: { drop: (plugin) => host.kv.dropPlugin(plugin) },
+    // A registry that opens has released nothing yet: the pool is there when it does.
+    released: (digest) => pool.forget(digest),
+  };
+  const registry = stack.use(await parts.openRegistry(compiler, links));
   const pool = stack.use(
     await SandboxPool.start({
       clock,

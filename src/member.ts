@@ -168,8 +168,9 @@ async function follow(options: MemberOptions, peers: Peers, owned: AsyncDisposab
     await startEngineWith(options, {
       newId: idsOf(options),
       kv: remoteKvStore((call) => desk.request('kv', call)),
-      openRegistry: (compiler) =>
+      openRegistry: (compiler, { released }) =>
         new FollowedRegistry({
+          released,
           dataDirectory,
           compiler,
           log,

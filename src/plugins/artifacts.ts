@@ -22,6 +22,8 @@ export interface ArtifactsOptions {
   readonly compile: (variant: Variant) => Promise<CompiledPlugin>;
   /** Asked when compiling is done: whether anybody has a use for keeping it. */
   readonly isUsed: (digest: Digest) => boolean;
+  /** Told that nobody may run a module any more. */
+  readonly released?: ((digest: Digest) => void) | undefined;
 }
 
 export class Artifacts {
@@ -51,6 +53,7 @@ export class Artifacts {
   release(digest: Digest): void {
     if (this.#options.isUsed(digest)) return;
     for (const key of [...this.#kept.keys()]) if (key.startsWith(`${digest}/`)) this.#kept.delete(key);
+    this.#options.released?.(digest);
   }
 
   #compile(variant: Variant): Promise<CompiledPlugin> {

@@ -36,6 +36,8 @@ export interface FollowedRegistryOptions {
   readonly load: (reference: string, signal: AbortSignal) => Promise<void>;
   /** Told when the last run has ended that may have stored something since its plugin's storage was dropped. */
   readonly leftovers: (plugin: string) => void;
+  /** Told that nobody may run a module any more. */
+  readonly released?: (digest: Digest) => void;
   /** Takes how runs ended, for the health of their version. */
   readonly noteRun: (version: PluginVersion, facts: RunFacts) => void;
 }
@@ -58,6 +60,7 @@ export class FollowedRegistry implements AsyncDisposable {
       bounds,
       compile: (variant) => this.#variants.compile(variant, this.#closing.signal),
       isUsed: (digest) => this.#index.ofDigest(digest).some(({ version }) => version.state === 'running'),
+      released: options.released,
     });
   }
 

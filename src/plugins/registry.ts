@@ -51,6 +51,8 @@ export interface PluginRegistryOptions {
   readonly hooks?: readonly LifecycleHook[];
   /** Absent if runs store nothing. */
   readonly storage?: PluginStorage;
+  /** Told that nobody may run a module any more: whoever holds instances of it can let them go. */
+  readonly released?: (digest: Digest) => void;
   readonly bounds?: Partial<PluginBounds>;
   /** Told of every version that came, changed its state or went, and of what went with it, at once and in order. */
   readonly changed?: (change: VersionChange) => void;
@@ -294,6 +296,7 @@ export class PluginRegistry implements AsyncDisposable {
       bounds: this.#bounds,
       compile: (variant) => this.#variants.compile(variant, this.#closing.signal),
       isUsed: (digest) => this.#index.ofDigest(digest).some(({ version }) => holdsVariants.includes(version.state)),
+      released: this.#options.released,
     });
   }
 

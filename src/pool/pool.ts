@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from '../base/clock.ts';
+import type { Digest } from '../base/digest.ts';
 import { onAbort } from '../base/signals.ts';
 import { ExecError } from '../model/exec-error.ts';
 import type { InstanceCounts, Sandbox } from '../sandbox/sandbox.ts';
@@ -180,6 +181,11 @@ export class SandboxPool implements AsyncDisposable {
   /** Idle sandboxes, those that would be used next first. */
   get idle(): readonly Sandbox[] {
     return this.#idle.map(({ sandbox }) => sandbox).toReversed();
+  }
+
+  /** Has all threads drop what they hold of a plugin's module, when nobody may call it any more. */
+  forget(digest: Digest): void {
+    for (const { sandbox } of this.#threads) sandbox.forget(digest);
   }
 
   stats(): PoolStats {

@@ -91,7 +91,13 @@ export interface PostedCall extends Omit<CallMessage, 'config' | 'grant' | 'limi
   readonly randomSeed: Uint8Array | undefined;
 }
 
-export type ToSandbox = PostedCall | WarmMessage;
+/** Drops a plugin and its instances. */
+export interface ForgetMessage {
+  readonly type: 'forget';
+  readonly pluginKey: string;
+}
+
+export type ToSandbox = PostedCall | WarmMessage | ForgetMessage;
 
 /** What a thread keeps of one plugin. */
 export interface InstanceCounts {

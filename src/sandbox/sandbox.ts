@@ -6,6 +6,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Digest } from '../base/digest.ts';
 import { onAbort } from '../base/signals.ts';
 import { AbortReason } from '../model/abort-reason.ts';
 import { ExecError } from '../model/exec-error.ts';
@@ -215,6 +216,16 @@ export class Sandbox implements AsyncDisposable {
 
   holds(pluginKey: string): boolean {
     return this.#held.has(pluginKey);
+  }
+
+  /** Has the thread drop what it holds of a plugin, instances kept for calls to come included; a running call goes on. */
+  forget(digest: Digest): void {
+    for (const pluginKey of [...this.#held].filter((key) => key.startsWith(`${digest}/`))) {
+      this.#held.delete(pluginKey);
+      this.#counts.delete(pluginKey);
+      this.#thread.post({ type: 'forget', pluginKey });
+      this.#control.ring();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

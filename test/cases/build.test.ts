@@ -14,7 +14,7 @@ function digests(builds: readonly ExampleBuild[]): readonly (readonly [string, s
   return builds.map((build) => [build.name, build.status === 'skipped' ? 'skipped' : build.sha256]);
 }
 
-describe('The build of the example plugins', () => {
+describe('The build of the example plugins', { timeout: 120_000 }, () => {
   test('makes the same bytes again from nothing, and those of digests.json', async () => {
     const usual = await buildExamples();
     const again = await buildExamples({ outputDirectory: folder });

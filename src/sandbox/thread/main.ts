@@ -78,6 +78,9 @@ function handle(message: ToSandbox): void {
       return;
     case 'warm':
       warm(message);
+      return;
+    case 'forget':
+      forget(message.pluginKey);
   }
 }
 
@@ -144,11 +147,13 @@ function warm(message: WarmMessage): void {
   post({ type: 'warmed', counts: instances.counts(plugin.key) });
 }
 
-function pluginOf({ forget, plugin, pluginKey }: PluginMessage): CompiledPlugin {
-  if (forget !== undefined) {
-    plugins.delete(forget);
-    instances.forget(forget);
-  }
+function forget(pluginKey: string): void {
+  plugins.delete(pluginKey);
+  instances.forget(pluginKey);
+}
+
+function pluginOf({ forget: forgotten, plugin, pluginKey }: PluginMessage): CompiledPlugin {
+  if (forgotten !== undefined) forget(forgotten);
   if (plugin !== undefined) plugins.set(pluginKey, plugin);
   assert(plugins.size <= pluginsHeldMax, `The thread holds at most ${pluginsHeldMax} plugins`);
   const held = plugins.get(pluginKey);

@@ -38,6 +38,12 @@ export class FakeSandbox {
     return new Map([...this.#held].filter((entry): entry is [string, InstanceCounts] => entry[1] !== undefined));
   }
 
+  readonly forgotten: string[] = [];
+
+  forget(digest: string): void {
+    this.forgotten.push(digest);
+  }
+
   /** Its thread dies. */
   die(): void {
     this.state = 'dead';

@@ -170,6 +170,13 @@ describe('The choice of a thread', () => {
     expect(third?.state).toBe('idle');
   });
 
+  test('has every thread forget a module, busy ones included', async () => {
+    const { pool, sandboxes } = await start({ threadsMin: 2, threadsMax: 2 });
+    using _busy = await pool.lease(anyCall, never);
+    pool.forget('sha256:abc');
+    expect(sandboxes.map(({ forgotten }) => forgotten)).toEqual([['sha256:abc'], ['sha256:abc']]);
+  });
+
   test('shows what threads keep, added up by plugin', async () => {
     const { pool, sandboxes } = await start({ threadsMin: 2, threadsMax: 2 });
     for (const sandbox of sandboxes) sandbox.keep('a/1', { prepared: 2, kept: 1, keptBytes: 10 });

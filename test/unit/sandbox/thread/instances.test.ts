@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SandboxSet, compileText, guest, outputText, callOf, type CallOptions } from '../../../helpers/sandbox.ts';
 import type { CompiledPlugin, InstanceWish, Sandbox } from '../../../../src/sandbox/sandbox.ts';
+import type { Digest } from '../../../../src/base/digest.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { AbortReason } from '../../../../src/model/abort-reason.ts';
 import type { Outcome } from '../../../../src/model/outcome.ts';
@@ -167,6 +168,18 @@ describe('Instances of a thread', () => {
     stopping.abort(new AbortReason('CANCELED'));
     expect((await running).outcome.name).toBe('CANCELED');
     expect(outputText(await run(plugin, { instance: session() }))).toBe('aaaa');
+  });
+
+  test('are let go of when their plugin is forgotten, and the plugin may be called again', async () => {
+    const plugin = compileText(counter);
+    await run(plugin, { instance: session() });
+    await run(plugin, { instance: reuse() });
+    expect(sandbox.counts(plugin.key)).toMatchObject({ kept: 2 });
+    const [digest] = plugin.key.split('/');
+    sandbox.forget(digest as Digest);
+    expect(sandbox.counts(plugin.key)).toBeUndefined();
+    expect(outputText(await run(plugin, { instance: session() }))).toBe('aaaa');
+    expect(sandbox.counts(plugin.key)).toMatchObject({ kept: 1 });
   });
 
   test('that are kept show a call nothing of the input of the call before', async () => {
