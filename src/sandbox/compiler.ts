@@ -17,6 +17,7 @@ import type { ComposedModule } from './kernel/compose.ts';
 import { kernelBytes } from './kernel/kernel.ts';
 import type { CompiledPlugin, CompilerAnswer, CompilerData, ModuleAnalysis, ToCompiler } from './protocol.ts';
 import { abortRefusal, errorFrom } from './refusal.ts';
+import { yieldToOthers } from './thread-priority.ts';
 import { WorkerThread } from './worker-thread.ts';
 
 export type { CompiledPlugin, ModuleAnalysis } from './protocol.ts';
@@ -38,6 +39,7 @@ export interface CompileInput {
 
 const timeMsMaxDefault = 5_000;
 const queueMaxDefault = 64;
+const threadName = 'compiler';
 const stackMb = 4;
 const heapMb = 512;
 
@@ -163,7 +165,7 @@ export class Compiler implements AsyncDisposable {
     const isCurrent = (): boolean => thread !== undefined && this.#thread === thread;
     thread = await WorkerThread.start<ToCompiler, CompilerAnswer>({
       entry: new URL('./thread/compiler-main.ts', import.meta.url),
-      name: 'compiler',
+      name: threadName,
       data,
       stackMb,
       heapMb,
@@ -176,6 +178,8 @@ export class Compiler implements AsyncDisposable {
       },
     });
     this.#thread = thread;
+    // Publishing can wait; calls cannot.
+    yieldToOthers(threadName);
   }
 
   #receive(answer: CompilerAnswer): void {

@@ -73,7 +73,7 @@ describe('scanPolicy', () => {
       elementSegments: 100_000,
       dataSegments: 100_000,
       localsPerFunction: 50_000,
-      functionBytes: 7_654_321,
+      functionBytes: 262_144,
       branchTargets: 65_520,
     });
   });
