@@ -3,21 +3,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { c } from '../plugins-examples/toolkit/c.ts';
-
-export interface Kernel {
-  readonly name: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-}
+import type { Subject } from './programs/subject.ts';
 
 const directory = join(import.meta.dirname, 'kernels');
 
-export async function buildKernels(names?: readonly string[]): Promise<readonly Kernel[]> {
-  const kernels: Kernel[] = [];
+/** All kernels, or those with the given names. */
+export async function buildKernels(names?: readonly string[]): Promise<readonly Subject[]> {
+  const kernels: Subject[] = [];
   for (const file of readdirSync(directory).filter((entry) => entry.endsWith('.c'))) {
     const name = basename(file, '.c');
     if (names !== undefined && !names.includes(name)) continue;
     const sources = new Map([[file, readFileSync(join(directory, file), 'utf8')]]);
-    kernels.push({ name, bytes: new Uint8Array(await c.compile(file, sources)) });
+    const bytes = new Uint8Array(await c.compile(file, sources));
+    kernels.push({ name, bytes, start: (instantiate) => instantiate({}).exports['run'] as (turns: number) => number });
   }
   return kernels;
 }

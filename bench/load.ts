@@ -1,68 +1,37 @@
 /**
- * A load generator that speaks raw gRPC frames over node:http2, run as a process
- * of its own: `node load.ts ADDRESS PATH FRAME_HEX COUNT CONNECTIONS STREAMS`.
- * It is several times cheaper than a gRPC client library, so that the server is
- * what is measured. Prints one JSON line with calls a second and latencies.
+ * The load generator: a process of its own that reads jobs from its input, a line
+ * of JSON each, and writes their results. It stays for the whole run of the
+ * benchmarks, so that its code is warm when it is needed.
  */
 
-import { connect, type ClientHttp2Session } from 'node:http2';
-import { quantile } from './measure.ts';
+import { createInterface } from 'node:readline';
+import { runCalls } from './load/calls.ts';
+import { runEvents } from './load/events.ts';
+import type { Job } from './load/jobs.ts';
+import { runMany } from './load/many.ts';
+import { runPaced } from './load/paced.ts';
 
-export interface LoadResult {
-  readonly callsPerSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly failures: number;
+function run(job: Job): Promise<unknown> {
+  switch (job.kind) {
+    case 'calls':
+      return runCalls(job);
+    case 'many':
+      return runMany(job);
+    case 'events':
+      return runEvents(job);
+    case 'paced':
+      return runPaced(job);
+  }
 }
 
-async function main(words: readonly string[]): Promise<LoadResult> {
-  const [address = '', path = '', frameHex = '', ...numbers] = words;
-  const [count = 0, connections = 1, streams = 1] = numbers.map(Number);
-  const frame = Buffer.from(frameHex, 'hex');
-  const sessions = Array.from({ length: connections }, () => connect(`http://${address}`));
-  const latenciesUs: number[] = [];
-  let failures = 0;
-  let started = 0;
-  const worker = async (session: ClientHttp2Session): Promise<void> => {
-    while (started < count) {
-      started++;
-      const begin = performance.now();
-      if (!(await call(session, path, frame))) failures++;
-      latenciesUs.push((performance.now() - begin) * 1_000);
-    }
-  };
-  const begin = performance.now();
-  await Promise.all(sessions.flatMap((session) => Array.from({ length: streams }, () => worker(session))));
-  const seconds = (performance.now() - begin) / 1_000;
-  for (const session of sessions) session.close();
-  return {
-    callsPerSecond: count / seconds,
-    p50Us: quantile(latenciesUs, 0.5),
-    p99Us: quantile(latenciesUs, 0.99),
-    failures,
-  };
+async function answer(line: string): Promise<object> {
+  try {
+    return { result: await run(JSON.parse(line) as Job) };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
-function call(session: ClientHttp2Session, path: string, frame: Buffer): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': path,
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  let status = '';
-  stream.on('response', (headers) => {
-    status = String(headers['grpc-status'] ?? '');
-  });
-  stream.on('trailers', (headers) => {
-    status = String(headers['grpc-status'] ?? '');
-  });
-  stream.on('error', () => resolve(false));
-  stream.on('close', () => resolve(status === '0'));
-  stream.resume();
-  stream.end(frame);
-  return promise;
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${JSON.stringify(await answer(line))}\n`);
 }
-
-process.stdout.write(`${JSON.stringify(await main(process.argv.slice(2)))}\n`);

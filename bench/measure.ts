@@ -1,67 +1,67 @@
 /**
- * Measuring: contenders of one case are run in turn, round after round, in one
- * process lifetime, so that a drift of the machine's speed touches all alike.
- * Only ratios within one run mean anything.
+ * Measuring: contenders of one case are run in turn, round after round, so that
+ * a drift of the machine's speed touches all alike. Only ratios within one run
+ * mean anything.
  */
 
-export interface Contender {
-  readonly name: string;
-  /** Does the work once per unit. */
-  run(): Promise<void> | void;
-}
+/** What one contender gave, round by round. */
+export type Samples = readonly number[];
 
-export interface Figure {
-  readonly name: string;
-  /** Median over rounds of the microseconds for one unit. */
-  readonly medianUs: number;
-  readonly minUs: number;
-  readonly maxUs: number;
-  /** How many times as fast as the baseline: the median of the ratios round by round. */
-  readonly ratio: number;
-}
-
-export interface MeasureOptions {
-  readonly rounds: number;
-  readonly unitsPerRound: number;
-  readonly warmupUnits: number;
-}
-
-/** Runs all contenders interleaved; the first is the baseline. */
-export async function compare(contenders: readonly Contender[], options: MeasureOptions): Promise<readonly Figure[]> {
-  for (const contender of contenders) await timeUnits(contender, options.warmupUnits);
-  const rounds = contenders.map((): number[] => []);
-  for (let round = 0; round < options.rounds; round++) {
-    for (const [index, contender] of contenders.entries())
-      rounds[index]?.push(await timeUnits(contender, options.unitsPerRound));
+/**
+ * Runs all contenders once for warming up, which is not counted, then round after
+ * round. Each round begins with another one, so that none has the best place always.
+ */
+export async function interleave<Result>(
+  contenders: readonly (() => Promise<Result>)[],
+  rounds: number,
+): Promise<readonly (readonly Result[])[]> {
+  const results = contenders.map((): Result[] => []);
+  for (const contender of contenders) await contender();
+  for (let round = 0; round < rounds; round++) {
+    for (const place of contenders.keys()) {
+      const index = (round + place) % contenders.length;
+      const contender = contenders[index];
+      if (contender) results[index]?.push(await contender());
+    }
   }
-  const baseline = rounds[0] ?? [];
-  return contenders.map((contender, index) => figure(contender.name, rounds[index] ?? [], baseline));
+  return results;
 }
 
-export function figure(name: string, samplesUs: readonly number[], baselineUs: readonly number[]): Figure {
-  return {
-    name,
-    medianUs: median(samplesUs),
-    minUs: Math.min(...samplesUs),
-    maxUs: Math.max(...samplesUs),
-    ratio: median(samplesUs.map((value, index) => (baselineUs[index] ?? Number.NaN) / value)),
-  };
+/** Whether much or little of what is measured is good. */
+export type Better = 'more' | 'less';
+
+/** How many times as good as the baseline: the median of the ratios round by round. */
+export function ratioOf(samples: Samples, baseline: Samples, better: Better): number {
+  const ratios = samples.map((value, round) => {
+    const base = baseline[round] ?? Number.NaN;
+    return better === 'more' ? value / base : base / value;
+  });
+  return median(ratios);
 }
 
-export function median(values: readonly number[]): number {
+export function median(values: Samples): number {
   return quantile(values, 0.5);
 }
 
-export function quantile(values: readonly number[], at: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
+export function quantile(values: Samples, at: number): number {
+  return sortedQuantile(
+    values.toSorted((a, b) => a - b),
+    at,
+  );
+}
+
+/** The same of values that are sorted already. */
+export function sortedQuantile(sorted: ArrayLike<number>, at: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? Number.NaN;
 }
 
-async function timeUnits(contender: Contender, units: number): Promise<number> {
-  const start = performance.now();
-  for (let unit = 0; unit < units; unit++) {
-    const pending = contender.run();
-    if (pending !== undefined) await pending;
-  }
-  return ((performance.now() - start) * 1_000) / units;
+export function geometricMean(values: Samples): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/** Microseconds until it is done. */
+export async function timedUs(run: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await run();
+  return (performance.now() - begin) * 1_000;
 }
