@@ -111,6 +111,8 @@ interface Thread {
   readonly sandbox: Sandbox;
   state: ThreadState;
   calls: number;
+  /** Calls of its own that its call waits for. */
+  blocks: number;
   /** When it became idle, or busy. */
   sinceMs: number;
 }
@@ -250,8 +252,10 @@ export class SandboxPool implements AsyncDisposable {
   get #isCrowded(): boolean {
     const startedMs = this.#clock.monotonic() - shortCallMs;
     let short = 0;
-    for (const { state, sinceMs } of this.#threads) if (state === 'busy' && sinceMs > startedMs) short++;
-    return short - this.#blocked >= this.#options.shortCallsMax;
+    for (const { state, blocks, sinceMs } of this.#threads) {
+      if (state === 'busy' && blocks === 0 && sinceMs > startedMs) short++;
+    }
+    return short >= this.#options.shortCallsMax;
   }
 
   /** Those who wait only because of short calls are looked at again when these turn out to be none. */
@@ -332,13 +336,18 @@ export class SandboxPool implements AsyncDisposable {
       this.#turns.ended(request);
       this.#release(thread);
     };
-    return { sandbox: thread.sandbox, queueMs, block: () => this.#block(), [Symbol.dispose]: release };
+    return { sandbox: thread.sandbox, queueMs, block: () => this.#block(thread), [Symbol.dispose]: release };
   }
 
-  #block(): Disposable {
+  #block(thread: Thread): Disposable {
     this.#blocked++;
+    thread.blocks++;
     this.#fill();
-    return { [Symbol.dispose]: () => void this.#blocked-- };
+    const unblock = (): void => {
+      this.#blocked--;
+      thread.blocks--;
+    };
+    return { [Symbol.dispose]: unblock };
   }
 
   #noteCallMs(callMs: number): void {
@@ -394,12 +403,7 @@ export class SandboxPool implements AsyncDisposable {
   }
 
   #admit(sandbox: Sandbox): void {
-    const thread: Thread = {
-      sandbox,
-      state: 'idle',
-      calls: 0,
-      sinceMs: 0,
-    };
+    const thread: Thread = { sandbox, state: 'idle', calls: 0, blocks: 0, sinceMs: 0 };
     this.#counts.started++;
     this.#threads.add(thread);
     void sandbox.ended.then(() => this.#forget(thread));

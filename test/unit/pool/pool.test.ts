@@ -351,6 +351,20 @@ describe('Short calls', () => {
     expect(inner.queueMs).toBe(0);
     release(outer);
   });
+
+  test('are as many as they should, however many long ones wait for calls of their own', async () => {
+    const { pool, clock } = await start({ threadsMin: 4, threadsMax: 4, shortCallsMax: 1 });
+    const outer = await pool.lease(callOf('a'), never);
+    const block = outer.block();
+    await clock.advance(5);
+    const short = await pool.lease(callOf('b'), never);
+    const next = pool.lease(callOf('c'), never);
+    await settled();
+    expect(pool.stats()).toMatchObject({ busy: 2, waiting: 1 });
+    block[Symbol.dispose]();
+    release(short);
+    release(await next, outer);
+  });
 });
 
 describe('A call that waits for a call of its own', () => {
