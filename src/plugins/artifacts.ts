@@ -9,13 +9,7 @@ import type { Digest } from '../base/digest.ts';
 import type { CompiledPlugin } from '../sandbox/compiler.ts';
 import { unlessAborted } from './aborted.ts';
 import type { PluginBounds } from './bounds.ts';
-
-export interface Variant {
-  readonly digest: Digest;
-  /** Bytes of the module. */
-  readonly sizeBytes: number;
-  readonly memoryBytes: number;
-}
+import type { Variant } from './variant.ts';
 
 export interface ArtifactsOptions {
   readonly bounds: Pick<PluginBounds, 'variantsMax' | 'variantBytesMax'>;

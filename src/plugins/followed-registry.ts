@@ -18,10 +18,10 @@ import type { FollowedVersion, VersionChange } from './followed-version.ts';
 import { Gate } from './gate.ts';
 import type { RunFacts } from './health.ts';
 import { findVersion, refusalToExecute } from './lookup.ts';
-import { ownMemoryBytes, variantOf } from './registry.ts';
 import { deletedMeanwhile } from './registry-refusals.ts';
 import { RewrittenReader } from './rewritten-reader.ts';
 import { RunsUnderWay } from './runs-under-way.ts';
+import { ownMemoryBytes, variantOf } from './variant.ts';
 import { VariantMaker } from './variant-maker.ts';
 import { type Entry, VersionIndex } from './version-index.ts';
 

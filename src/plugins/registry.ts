@@ -9,14 +9,13 @@ import type { Digest } from '../base/digest.ts';
 import { linkSignals } from '../base/signals.ts';
 import { AbortReason } from '../model/abort-reason.ts';
 import { ExecError } from '../model/exec-error.ts';
-import { resolveLimits } from '../model/limits.ts';
 import type { Log } from '../model/log.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { type PluginHealth, type PluginVersion, referenceOf } from '../model/plugin.ts';
 import { tenantDefault } from '../model/tenant.ts';
 import type { CompiledPlugin, Compiler } from '../sandbox/compiler.ts';
 import { abortError, unlessAborted } from './aborted.ts';
-import { Artifacts, type Variant } from './artifacts.ts';
+import { Artifacts } from './artifacts.ts';
 import { type PluginBounds, pluginBoundsDefault } from './bounds.ts';
 import { builtInHooks } from './built-in-hooks.ts';
 import { type Examined, Examiner, type GrantSource, type UploadRequest } from './examiner.ts';
@@ -33,6 +32,7 @@ import { RewrittenStore } from './rewritten-store.ts';
 import { RunsUnderWay } from './runs-under-way.ts';
 import type { PluginUploadHeader } from './upload.ts';
 import { refusalOf } from './validation.ts';
+import { ownMemoryBytes, type Variant, variantOf } from './variant.ts';
 import { VariantMaker } from './variant-maker.ts';
 import type { Entry, VersionIndex } from './version-index.ts';
 import { VersionStore } from './version-store.ts';
@@ -540,17 +540,4 @@ const holdsVariants: readonly string[] = ['loading', 'loaded', 'starting', 'runn
 
 function isUnloaded(entry: Entry): boolean {
   return entry.version.state === 'unloaded' && entry.accepting;
-}
-
-/** The limit of memory of a run that asks for none. */
-export function ownMemoryBytes(manifest: Manifest): number {
-  return resolveLimits({}, manifest.limits).memoryBytes;
-}
-
-/** The variant of a version's module for a limit of memory. */
-export function variantOf(
-  version: { readonly digest: Digest; readonly sizeBytes: number },
-  memoryBytes: number,
-): Variant {
-  return { digest: version.digest, sizeBytes: version.sizeBytes, memoryBytes };
 }

@@ -7,7 +7,7 @@
 import { ExecError } from '../model/exec-error.ts';
 import type { Log } from '../model/log.ts';
 import type { CompiledPlugin, Compiler, ModuleAnalysis } from '../sandbox/compiler.ts';
-import type { Variant } from './artifacts.ts';
+import type { Variant } from './variant.ts';
 import type { PluginBounds } from './bounds.ts';
 import { Gate } from './gate.ts';
 import type { SoundAnalysis } from './rewritten-file.ts';
