@@ -53,6 +53,7 @@ const sharedWithThreads = [
   'warm-up.ts',
   'plugins-held.ts',
   'remembered.ts',
+  'transfer.ts',
   'import-prices.ts',
 ].map((name) => `sandbox/${name}`);
 

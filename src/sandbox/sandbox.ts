@@ -31,6 +31,7 @@ import type {
 } from './protocol.ts';
 import { errorFrom } from './refusal.ts';
 import { Sent } from './remembered.ts';
+import { transferBytesMin } from './transfer.ts';
 import { warmUpPlugin } from './warm-up.ts';
 import { messagePorts, WorkerThread } from './worker-thread.ts';
 
@@ -167,7 +168,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Runs one function in a fresh instance. Resolves with the outcome, soon after
+   * Runs one function, in an instance as the call wishes it. Resolves with the outcome, soon after
    * the signal aborts at the latest. Rejects SANDBOX_CRASHED if the thread dies by itself,
    * and with another ExecError if the host failed; both may leave the thread dead.
    */
@@ -405,9 +406,6 @@ export class Sandbox implements AsyncDisposable {
 function crashed(cause: Error | undefined): ExecError {
   return new ExecError('SANDBOX_CRASHED', 'The thread that ran the guest died', { cause });
 }
-
-/** Below this, cloning a buffer takes less time than giving it away. */
-const transferBytesMin = 16_384;
 
 /**
  * Bytes fit to be posted. Large ones are copied into a buffer that is given away,

@@ -22,8 +22,8 @@ import {
   type SandboxOptions,
   type SandboxRun,
 } from '../../src/sandbox/sandbox.ts';
-import { compileModule } from '../../src/sandbox/thread/compile.ts';
 import { type ModulePolicy, modulePolicyDefault } from '../../src/wasm/policy.ts';
+import { compileModule } from './compile-module.ts';
 import { ampleGrant } from './grants.ts';
 import { watWithNames } from './wat.ts';
 

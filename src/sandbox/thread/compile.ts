@@ -1,10 +1,9 @@
 /**
- * From untrusted bytes to a module that can be instantiated: decode, validate,
- * judge, rewrite, join with the kernel, compile. Runs in the compiler's thread. It
- * may take long and never runs any of the guest's code.
+ * From untrusted bytes to those of a module that can be compiled: decode, validate,
+ * judge, rewrite, join with the kernel. Runs in the compiler's thread. It may take
+ * long and never runs any of the guest's code.
  */
 
-import type { Digest } from '../../base/digest.ts';
 import { boundedText, singleLine } from '../../base/text.ts';
 import { ExecError } from '../../model/exec-error.ts';
 import type { FeatureName } from '../../wasm/features.ts';
@@ -15,7 +14,7 @@ import { type RewrittenModule, rewriteModule } from '../../wasm/rewrite.ts';
 import { rewrittenSizeProblem } from '../../wasm/rewritten-size.ts';
 import { importPrices } from '../import-prices.ts';
 import { type ComposedModule, composeWithKernel } from '../kernel/compose.ts';
-import type { CompiledPlugin, ModuleAnalysis } from '../protocol.ts';
+import type { ModuleAnalysis } from '../protocol.ts';
 
 export interface ModuleRequest {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -40,16 +39,6 @@ export function analyseModule({ bytes, memoryBytes, policy }: ModuleRequest): Mo
   const rewritten = attempt(() => rewriteModule(bytes, info, options));
   if ('problem' in rewritten) return { problems: [rewritten.problem], info };
   return composed(info, rewritten.value);
-}
-
-/** Throws an ExecError with the first of the module's problems. */
-export function compileModule(request: ModuleRequest, digest: Digest): CompiledPlugin {
-  const { problems, unlinkable, composed } = analyseModule(request);
-  const problem = problems[0] ?? unlinkable;
-  if (problem) throw new ExecError(problem.reason, `${problem.message} (at ${problem.location})`);
-  if (composed === undefined) throw new ExecError('INTERNAL', 'A module without problems was not rewritten');
-  const { bytes, ...facts } = composed;
-  return { key: `${digest}/${request.memoryBytes}`, module: new WebAssembly.Module(bytes), ...facts };
 }
 
 /** What a module becomes together with the kernel, unless that is more than can be. */

@@ -20,6 +20,7 @@ import type {
 } from '../protocol.ts';
 import { errorData } from '../refusal.ts';
 import { Received } from '../remembered.ts';
+import { transferBytesMin } from '../transfer.ts';
 import { type CallResult, runCall } from './call.ts';
 import type { CallServices } from './call-services.ts';
 import { eventSink } from './event-sink.ts';
@@ -48,8 +49,6 @@ const emptyConfig: ReadonlyMap<string, string> = new Map();
 const emptySeed = new Uint8Array();
 /** The main side decides which are kept. */
 const plugins = new Map<string, CompiledPlugin>();
-/** Below this, cloning an output takes less time than giving it away. */
-const transferBytesMin = 16_384;
 /** How often instances are looked at that nobody may call any more. */
 const sweepMs = 30_000;
 
@@ -98,7 +97,7 @@ function listen(): void {
 
 function answer(message: CallMessage): void {
   const plugin = pluginOf(message);
-  let garbageBytes = controlBlock.meters.memoryPeakBytes;
+  let garbageBytes = 0;
   try {
     const result = runCall(message, plugin, { services, instances });
     garbageBytes = result.garbageBytes;
@@ -109,6 +108,7 @@ function answer(message: CallMessage): void {
     controlBlock.callOver();
     post({ type: 'ended', outcome, profile: result.profile }, transfer);
   } catch (error) {
+    garbageBytes = controlBlock.meters.memoryPeakBytes;
     controlBlock.callOver();
     post({ type: 'failed', error: errorData(error) });
   }

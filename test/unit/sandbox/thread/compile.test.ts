@@ -7,9 +7,10 @@ import { importPrices } from '../../../../src/sandbox/import-prices.ts';
 import { controlName, memoryModule, kernelControls } from '../../../../src/sandbox/kernel/kernel.ts';
 import type { CompiledPlugin } from '../../../../src/sandbox/protocol.ts';
 import { createMemory } from '../../../../src/sandbox/thread/memories.ts';
-import { analyseModule, compileModule } from '../../../../src/sandbox/thread/compile.ts';
+import { analyseModule } from '../../../../src/sandbox/thread/compile.ts';
 import { publishedFunctionIndex } from '../../../../src/wasm/merge/code-origin.ts';
 import { modulePolicyDefault } from '../../../../src/wasm/policy.ts';
+import { compileModule } from '../../../helpers/compile-module.ts';
 import { FuelHost } from '../../../helpers/fuel-host.ts';
 import { wat } from '../../../helpers/wat.ts';
 
