@@ -5,6 +5,7 @@ import type { Digest } from '../../../../src/base/digest.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { AbortReason } from '../../../../src/model/abort-reason.ts';
 import type { Outcome } from '../../../../src/model/outcome.ts';
+import { keptBytesMax, keptMax, preparedMax } from '../../../../src/sandbox/thread/instances.ts';
 
 /** Counts its calls in memory, in a global, in a variable and in a table, and puts the counts out as letters. */
 const counter = guest(`(data (i32.const 0) "name")
@@ -135,6 +136,38 @@ describe('Instances of a thread', () => {
     expect(outputText(await run(plugin, { instance: reuse('other') }))).toBe('aaaa');
     expect(outputText(await run(plugin, { instance: reuse() }))).toBe('ccca');
     expect(sandbox.counts(plugin.key)).toMatchObject({ kept: 2, keptBytes: 2 * 65_536 });
+  });
+
+  test('are prepared up to the bound of the thread', async () => {
+    const plugin = compileText(counter);
+    const { limits } = callOf(plugin);
+    expect(await sandbox.warm({ plugin, limits }, preparedMax)).toMatchObject({ prepared: preparedMax });
+    expect(await sandbox.warm({ plugin, limits }, preparedMax + 1)).toMatchObject({ prepared: preparedMax });
+  });
+
+  test('are kept up to the bound of the thread, and then the one used longest ago goes', async () => {
+    const plugin = compileText(counter);
+    const sourceOf = async (key: string): Promise<string> =>
+      (await run(plugin, { instance: reuse(key) })).usage.instanceSource;
+    for (let n = 0; n < keptMax; n++) expect(await sourceOf(`k${n}`)).not.toBe('REUSED');
+    expect(await sourceOf('k0')).toBe('REUSED');
+    expect(sandbox.counts(plugin.key)).toMatchObject({ kept: keptMax });
+    expect(await sourceOf('one more')).not.toBe('REUSED');
+    expect(sandbox.counts(plugin.key)).toMatchObject({ kept: keptMax });
+    expect(await sourceOf('k0')).toBe('REUSED');
+    expect(await sourceOf('k1')).not.toBe('REUSED');
+  });
+
+  test('are kept as long as their memories together fit', async () => {
+    const mebibytes = 64;
+    const plugin = compileText(`(module (memory ${mebibytes * 16}) (func (export "run")))`);
+    const fit = keptBytesMax / (mebibytes * 1_048_576);
+    for (let n = 0; n < fit; n++) await run(plugin, { instance: { ...reuse(`k${n}`), warm: 0 } });
+    expect(sandbox.counts(plugin.key)).toEqual({ prepared: 0, kept: fit, keptBytes: keptBytesMax });
+    await run(plugin, { instance: { ...reuse('one more'), warm: 0 } });
+    expect(sandbox.counts(plugin.key)).toEqual({ prepared: 0, kept: fit, keptBytes: keptBytesMax });
+    expect((await run(plugin, { instance: reuse('one more') })).usage.instanceSource).toBe('REUSED');
+    expect((await run(plugin, { instance: reuse('k0') })).usage.instanceSource).not.toBe('REUSED');
   });
 
   test('keep variables and all else in a session, and share nothing with another', async () => {
