@@ -67,12 +67,14 @@ async function admit(
 ): Promise<Outcome> {
   const { signal } = context;
   let plugin: CompiledPlugin;
+  let instance: InstanceWish;
   let lease: Lease;
   try {
     signal.throwIfAborted();
     plugin = await plugins.compiled(action.version, action.limits.memoryBytes, signal);
     phases.compiledMs = clock.now();
-    lease = await sandboxes.lease(leaseRequest(action, context, plugin), signal);
+    instance = instanceWish(action, plugin);
+    lease = await sandboxes.lease(leaseRequest(action, context, { plugin, instance }), signal);
     phases.leasedMs = clock.now();
   } catch (error) {
     if (signal.aborted) return notBegun(action, signal);
@@ -81,7 +83,7 @@ async function admit(
   using held = lease;
   if (signal.aborted) return notBegun(action, signal);
   context.report({ type: 'stage', stage: 'RUNNING' });
-  const call = { ...callOf(action, context.id, plugin), profiled: context.profiled !== undefined };
+  const call = callOf(action, context, { plugin, instance });
   using spans = context.span && new GuestSpans(context.span);
   const run = runOf(action, context, { services, lease: held, spans });
   const { outcome, timings, profile } = await held.sandbox.run(call, run);
@@ -93,8 +95,14 @@ async function admit(
   return outcome;
 }
 
-function leaseRequest(action: PreparedAction, context: ExecutionContext, plugin: CompiledPlugin): LeaseRequest {
-  const { mode, key } = instanceWish(action, plugin);
+/** What an action needs of a sandbox. */
+interface Needs {
+  readonly plugin: CompiledPlugin;
+  readonly instance: InstanceWish;
+}
+
+function leaseRequest(action: PreparedAction, context: ExecutionContext, { plugin, instance }: Needs): LeaseRequest {
+  const { mode, key } = instance;
   return {
     tenant: action.tenant,
     plugin: action.version.manifest.name,
@@ -104,17 +112,17 @@ function leaseRequest(action: PreparedAction, context: ExecutionContext, plugin:
   };
 }
 
-function callOf(action: PreparedAction, executionId: string, plugin: CompiledPlugin): SandboxCall {
+function callOf(action: PreparedAction, { id, profiled }: ExecutionContext, needs: Needs): SandboxCall {
   return {
-    executionId,
-    plugin,
+    executionId: id,
+    ...needs,
     functionName: action.function,
     input: action.input,
     config: action.config,
     grant: action.grant,
     limits: action.limits,
-    instance: instanceWish(action, plugin),
     randomSeed: action.randomSeed,
+    profiled: profiled !== undefined,
   };
 }
 
@@ -124,6 +132,7 @@ function callOf(action: PreparedAction, executionId: string, plugin: CompiledPlu
  */
 function instanceWish({ tenant, sessionId, version }: PreparedAction, plugin: CompiledPlugin): InstanceWish {
   const { mode, warm } = version.manifest.instance;
+  if (mode === 'fresh') return { mode, warm, key: '' };
   const whose = [referenceOf(version), version.createdMs, tenant, mode === 'session' ? sessionId : ''];
   return { mode, warm, key: JSON.stringify([plugin.key, ...whose]) };
 }
