@@ -4,6 +4,7 @@
  * known here.
  */
 
+import { isObject } from '../base/strict-json.ts';
 import { singleLine } from '../base/text.ts';
 import { exactText } from './guest-text.ts';
 import { joinParts, splitParts } from './parts.ts';
@@ -125,8 +126,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
